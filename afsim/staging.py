@@ -1,0 +1,70 @@
+"""Write aside, then rename: what is interrupted or fails leaves nothing behind."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from afsim.errors import StoreError
+
+
+@contextmanager
+def staged_folder(target: Path, *, may_replace: bool = False) -> Iterator[Path]:
+    """Yield an empty folder beside ``target`` that takes its name when the block ends without an error.
+
+    Parameters
+    ----------
+    target : Path
+        The folder to make.
+    may_replace : bool
+        Whether an existing ``target`` is replaced as a whole; otherwise it is refused.
+
+    Raises
+    ------
+    StoreError
+        Where ``target`` exists and may not be replaced.
+    """
+    target = Path(target)
+    if target.exists() and not may_replace:
+        raise StoreError(f"{target} exists already; choose another place or allow it to be replaced")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+    try:
+        yield aside
+        _give_usual_permissions(aside)
+        if target.exists():
+            shutil.rmtree(target)
+        aside.rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def staged_files(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder whose files move into ``folder`` when the block ends without an error.
+
+    Files of the same name in ``folder`` are replaced, all others are left as they are.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"{folder} is a file; expected a folder to write results into")
+    existed = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+    try:
+        yield aside
+        for file in sorted(aside.iterdir()):
+            os.replace(file, folder / file.name)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        if not existed and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _give_usual_permissions(folder: Path) -> None:
+    """Undo the private mode of ``mkdtemp``: the folder gets what ``mkdir`` would have given it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    folder.chmod(0o777 & ~mask)
