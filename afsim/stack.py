@@ -147,8 +147,9 @@ class FocalStack:
 
     def _check_labels(self, where: str) -> None:
         last = self.n - 1
-        if self.best_index is not None and not 0 <= self.best_index <= last:
-            raise StackError(f"{where}: best_index must be in 0 ... {last}, got {self.best_index}")
+        label = self.best_index
+        if label is not None and (not 0 <= label <= last or int(label) != label):
+            raise StackError(f"{where}: best_index must be an integer in 0 ... {last}, got {label}")
         exact = self.best_index_exact
         if exact is not None and not 0 <= exact <= last:
             raise StackError(f"{where}: best_index_exact must be in 0 ... {last}, got {exact}")

@@ -13,9 +13,9 @@ from typing import Self, overload
 import numpy as np
 import numpy.typing as npt
 
-from afsim.errors import StackError
+from afsim.errors import StackError, StoreError
 from afsim.stack import FocalStack, Geometry, Levels, RawImage
-from afsim.stackstore import StackWriter, content_digest, index_rows, read_store
+from afsim.stackstore import StackWriter, check_replaceable, content_digest, index_rows, read_store
 from afsim.staging import staged_folder
 
 IntArray = npt.NDArray[np.int64]
@@ -95,7 +95,15 @@ class StackSet(Sequence[FocalStack]):
         return cls(first.geometry, images, index_rows(gathered), metadata)
 
     def save(self, path: str | Path, *, may_replace: bool = False) -> "StackSet":
-        """Store the set in the folder ``path`` (written aside, then renamed) and return it opened."""
+        """Store the set in the folder ``path`` (written aside, then renamed) and return it opened.
+
+        Raises
+        ------
+        StoreError
+            Where ``path`` exists and is no stack set or may not be replaced, or the disk is full.
+        """
+        if may_replace:
+            check_replaceable(Path(path))
         with (
             staged_folder(Path(path), may_replace=may_replace) as folder,
             StackWriter(folder, self.geometry, self.metadata) as writer,
@@ -203,6 +211,26 @@ class StackSet(Sequence[FocalStack]):
         if self._digest is None:
             self._digest = content_digest(self.geometry, self._index, self.images)
         return self._digest
+
+    def verify(self) -> None:
+        """Read everything and compare it with the hash taken when the set was stored; opening does not.
+
+        Raises
+        ------
+        StoreError
+            Where index or images have changed since.
+        """
+        found = content_digest(self.geometry, self._index, self.images)
+        if found != self.digest:
+            raise StoreError(
+                f"{self.path} is damaged: its content has hash {found}, its manifest says {self.digest}"
+            )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle and copy a mapped set as its path, not as its pixels."""
+        if self.path is not None and isinstance(self.images, np.memmap):
+            return type(self).open, (self.path.absolute(),)
+        return type(self), (self.geometry, self.images, self._index, self.metadata, self.path, self._digest)
 
     def __repr__(self) -> str:
         """Say how many stacks there are and of what kind."""

@@ -4,10 +4,11 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, BinaryIO, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,8 @@ VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
 _INDEX: Final = "index.npy"
 _IMAGES: Final = "images.u16"
-_HASH_STACKS_BYTES: Final = 1 << 26
+_TEXTS: Final = ("name", "scene", "metadata")
+_CHUNK_BYTES: Final = 1 << 26
 
 
 class Store(NamedTuple):
@@ -39,7 +41,7 @@ def index_rows(stacks: Sequence[FocalStack]) -> Index:
     """Return the index table (N,) of stacks: a structured array whose text columns are UTF-8."""
     names = [stack.name.encode() for stack in stacks]
     scenes = [(stack.scene or stack.name).encode() for stack in stacks]
-    extras = [json.dumps(dict(stack.metadata), sort_keys=True).encode() for stack in stacks]
+    extras = [_to_json(stack.metadata, f"stack {stack.name!r}").encode() for stack in stacks]
     rows = np.zeros(len(stacks), dtype=_index_dtype(_longest(names), _longest(scenes), _longest(extras)))
     rows["name"], rows["scene"], rows["metadata"] = names, scenes, extras
     for row, stack in zip(rows, stacks, strict=True):
@@ -48,6 +50,13 @@ def index_rows(stacks: Sequence[FocalStack]) -> Index:
         row["region"] = stack.region
         row["noise"] = (np.nan, np.nan) if stack.noise is None else stack.noise
     return rows
+
+
+def _to_json(metadata: Mapping[str, object], where: str) -> str:
+    try:
+        return json.dumps(dict(metadata), sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise StackError(f"{where}: metadata must be plain JSON values: {error}") from error
 
 
 def _index_dtype(name: int, scene: int, metadata: int) -> np.dtype[np.void]:
@@ -69,20 +78,23 @@ def _longest(texts: Sequence[bytes]) -> int:
 
 
 def merge_index(parts: Sequence[Index]) -> Index:
-    """Join index tables whose text columns may differ in width."""
-    if not parts:
-        return np.zeros(0, dtype=_index_dtype(1, 1, 1))
-    widths = {field: max(part.dtype[field].itemsize for part in parts) for field in ("name", "scene", "metadata")}
-    dtype = _index_dtype(widths["name"], widths["scene"], widths["metadata"])
-    return np.concatenate([part.astype(dtype) for part in parts])
+    """Join index tables into one whose text columns are as wide as the longest text in them."""
+    rows = [part for part in parts if len(part)]
+    widths = (max((_width(part[field]) for part in rows), default=1) for field in _TEXTS)
+    dtype = _index_dtype(*widths)
+    return np.concatenate([np.zeros(0, dtype=dtype), *(part.astype(dtype) for part in rows)])
+
+
+def _width(texts: npt.NDArray[np.bytes_]) -> int:
+    return max(1, int(np.strings.str_len(texts).max()))
 
 
 def content_digest(geometry: Geometry, index: Index, images: RawImage) -> str:
     """Return the SHA-256 of a set's content, independent of where and how it is held."""
     digest = hashlib.sha256(json.dumps(_geometry_to_json(geometry), sort_keys=True).encode())
-    digest.update(np.ascontiguousarray(index).tobytes())
+    digest.update(merge_index([index]).tobytes())
     per_stack = max(1, int(images[:1].nbytes))
-    step = max(1, _HASH_STACKS_BYTES // per_stack)
+    step = max(1, _CHUNK_BYTES // per_stack)
     for start in range(0, len(images), step):
         digest.update(np.ascontiguousarray(images[start : start + step], dtype="<u2").data)
     return digest.hexdigest()
@@ -100,6 +112,7 @@ class StackWriter:
         self._folder = Path(folder)
         self._geometry = geometry
         self._metadata = dict(metadata or {})
+        _to_json(self._metadata, "the set to write")
         self._parts: list[Index] = []
         self._count = 0
 
@@ -113,7 +126,8 @@ class StackWriter:
     ) -> None:
         """Write index and manifest, unless the block failed."""
         if kind is None:
-            self._finish()
+            with _room(self._folder):
+                self._finish()
 
     def extend(self, rows: Index) -> RawImage:
         """Make room for ``len(rows)`` more stacks and return it, (len(rows), n, V, H, W) uint16, to be filled.
@@ -128,13 +142,12 @@ class StackWriter:
         offset = self._count * int(np.prod(shape[1:])) * 2
         path = self._folder / _IMAGES
         # The room is taken for real: a sparse file would end the process (SIGBUS) once the disk is full.
-        try:
-            with path.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), offset, size)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        with _room(self._folder, f" for {size / 1e6:.1f} MB more"), path.open("r+b") as file:
+            try:
+                _reserve(file, offset, size)
+            except OSError:
+                file.truncate(offset)
                 raise
-            raise StoreError(f"no room for {size / 1e6:.0f} MB more in {path.parent}: {error.strerror}") from error
         self._parts.append(rows)
         self._count += len(rows)
         return np.memmap(path, dtype="<u2", mode="r+", offset=offset, shape=shape)
@@ -160,6 +173,39 @@ class StackWriter:
         (self._folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
 
+@contextmanager
+def _room(folder: Path, wanted: str = "") -> Iterator[None]:
+    """Turn "no space left" and its like into a :class:`StoreError` that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            raise
+        raise StoreError(f"no room{wanted} in {folder}: {error.strerror}") from error
+
+
+def _reserve(file: BinaryIO, offset: int, size: int) -> None:
+    """Give the file real blocks for ``size`` bytes from ``offset``, its present end."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), offset, size)
+        return
+    file.seek(offset)  # macOS and Windows have no such call: write the zeros
+    for start in range(0, size, _CHUNK_BYTES):
+        file.write(bytes(min(_CHUNK_BYTES, size - start)))
+
+
+def check_replaceable(folder: Path) -> None:
+    """Raise :class:`StoreError` unless ``folder`` is missing, empty, a stack set, or holds sets and nothing else.
+
+    Replacing removes a whole folder: this keeps a mistyped path from removing something that is no stack set.
+    """
+    if not folder.is_dir() or (folder / MANIFEST).is_file():
+        return
+    others = [inside.name for inside in sorted(folder.iterdir()) if not (inside / MANIFEST).is_file()]
+    if others:
+        raise StoreError(f"{folder} is no stack set (it holds {others[0]!r}), so it is not replaced")
+
+
 def read_store(folder: Path) -> Store:
     """Open a stored set: check the manifest and the sizes of the files, and map them.
 
@@ -173,6 +219,8 @@ def read_store(folder: Path) -> Store:
         geometry = _geometry_from_json(manifest["geometry"])
         count, metadata, digest = int(manifest["count"]), dict(manifest["metadata"]), str(manifest["sha256"])
         check_geometry(geometry, str(folder))
+        if count < 1:
+            raise ValueError(f"count is {count}, expected at least 1")
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{folder / MANIFEST} is damaged: {type(error).__name__}: {error}") from error
     index = _map_index(folder / _INDEX, count)
@@ -208,14 +256,15 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 def _map_index(path: Path, count: int) -> Index:
     try:
-        index = np.load(path, mmap_mode="r", allow_pickle=False)
+        index = np.lib.format.open_memmap(path, mode="r")
+        dtype = _index_dtype(*(index.dtype[field].itemsize for field in _TEXTS))
     except FileNotFoundError as error:
         raise StoreError(f"{path} is missing") from error
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # what numpy raises on a damaged header is of many kinds
         raise StoreError(f"{path} is damaged: {error}") from error
-    if index.shape != (count,) or set(index.dtype.names or ()) != set(_index_dtype(1, 1, 1).names or ()):
+    if index.shape != (count,) or index.dtype != dtype:
         raise StoreError(f"{path} is damaged: expected {count} index rows, got shape {index.shape} {index.dtype}")
-    return index  # type: ignore[no-any-return]  # numpy types loaded arrays as Any
+    return index
 
 
 def _map_images(path: Path, shape: tuple[int, ...]) -> RawImage:

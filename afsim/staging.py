@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from afsim.errors import StoreError
@@ -24,21 +24,21 @@ def staged_folder(target: Path, *, may_replace: bool = False) -> Iterator[Path]:
     Raises
     ------
     StoreError
-        Where ``target`` exists and may not be replaced.
+        Where ``target`` exists and may not be replaced, or is a file.
     """
-    target = Path(target)
-    if target.exists() and not may_replace:
-        raise StoreError(f"{target} exists already; choose another place or allow it to be replaced")
+    target = Path(target).resolve()
+    _check_free(target, may_replace)
+    missing = [folder for folder in target.parents if not folder.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
     try:
         yield aside
         _give_usual_permissions(aside)
-        if target.exists():
-            shutil.rmtree(target)
-        aside.rename(target)
+        _check_free(target, may_replace)
+        _take_name(aside, target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+        _remove_empty(missing)
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def staged_files(folder: Path) -> Iterator[Path]:
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise StoreError(f"{folder} is a file; expected a folder to write results into")
-    existed = folder.exists()
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
     try:
@@ -59,7 +59,34 @@ def staged_files(folder: Path) -> Iterator[Path]:
             os.replace(file, folder / file.name)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-        if not existed and not any(folder.iterdir()):
+        _remove_empty(missing)
+
+
+def _check_free(target: Path, may_replace: bool) -> None:
+    if target.exists() and not target.is_dir():
+        raise StoreError(f"{target} is a file; expected a folder to make or replace")
+    if target.exists() and not may_replace:
+        raise StoreError(f"{target} exists already; choose another place or allow it to be replaced")
+
+
+def _take_name(aside: Path, target: Path) -> None:
+    """Rename ``aside`` to ``target``; an old ``target`` is put back if that is interrupted."""
+    old = aside.with_name(aside.name + ".old")
+    try:
+        if target.exists():
+            target.rename(old)
+        aside.rename(target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove those of ``folders`` (innermost first) that nothing was written into."""
+    for folder in folders:
+        with suppress(OSError):
             folder.rmdir()
 
 
