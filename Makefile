@@ -1,0 +1,34 @@
+# make compare   compare the policies on the embedded demo set (into out/compare)
+# make test      run the tests
+# make check     formatting, lint and types
+# The first of them makes .venv and needs the network; from then on nothing is fetched until what is needed changes.
+# PYTHON=python3.12 chooses the interpreter; PIP_FLAGS is handed to pip. For the small build of torch, without CUDA:
+#   make test PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+
+PYTHON ?= python3
+PIP_FLAGS ?=
+
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
+INSTALLED := .venv/installed
+
+.PHONY: compare test check
+
+compare: $(INSTALLED)
+	$(BIN)/afsim compare --out out/compare
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy afsim tests
+
+# torch comes first and pinned: a later package that asks for it then finds this build and fetches no other.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("afsim needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(INSTALL) torch
+	$(INSTALL) -e ".[dev]"
+	touch $@

@@ -1,0 +1,451 @@
+"""The game: m moves to bring a region into focus. Batched and pure; the environments are shells over it.
+
+A state is a value: keep one to undo, hand a copy to another policy to fork.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from afsim.camera import AnyImage, Camera, ImageKind
+from afsim.errors import AfsimError, unknown
+from afsim.jit import compiled
+from afsim.keys import Keys, Purpose, derive, integers
+from afsim.lens import LensState
+from afsim.measures import relative_sharpness
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Lanes = npt.NDArray[np.void]
+Observation = dict[str, npt.NDArray[np.generic]]
+ActionMode = Literal["absolute", "relative", "continuous"]
+Reward = Literal["final", "dense", "sharpness"]
+
+_LANE: Final = np.dtype(
+    [
+        ("key", "<u8"),
+        ("stack", "<i8"),
+        ("start", "<i8"),
+        ("step", "<i8"),
+        ("command", "<f8"),
+        ("position", "<f8"),
+        ("moves", "<i8"),
+        ("reversals", "<i8"),
+        ("heading", "<i8"),
+        ("travel_index", "<f8"),
+        ("travel_um", "<f8"),
+        ("time_ms", "<f8"),
+        ("declared", "?"),
+        ("done", "?"),
+    ]
+)
+_INFO: Final = np.dtype(
+    [
+        ("stack", "<i8"),
+        ("start", "<i8"),
+        ("step", "<i8"),
+        ("command", "<f8"),
+        ("position", "<f8"),
+        ("labelled", "?"),
+        ("best_index", "<f8"),
+        ("best_index_exact", "<f8"),
+        ("error", "<f8"),
+        ("exact_error", "<f8"),
+        ("success", "?"),
+        ("moves", "<i8"),
+        ("reversals", "<i8"),
+        ("travel_index", "<f8"),
+        ("travel_um", "<f8"),
+        ("time_ms", "<f8"),
+        ("reachable", "?"),
+        ("declared", "?"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a step costs, declared rather than measured: milliseconds of a 30 fps camera.
+
+    Attributes
+    ----------
+    frame_ms : float
+        Frame period; a new exposure ends on a frame boundary (libcamera's autofocus runs at most at 30 Hz).
+    command_ms : float
+        Sending a command to the driver (assumed: two or three bytes at 400 kHz and some slack).
+    inference_ms : float
+        Deciding; 2 ms for classical measures (assumed; the paper's network takes 32.5 ms).
+    """
+
+    frame_ms: float = 100.0 / 3.0
+    command_ms: float = 0.5
+    inference_ms: float = 2.0
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What a policy may know before it starts.
+
+    Attributes
+    ----------
+    n : int
+        Number of indices.
+    views, height, width : int
+        Of the images.
+    budget : int
+        Steps m: predictions, each with its move, after the start slice.
+    diopters : tuple of n floats, or None
+        Focus distances where known.
+    action_mode : {"absolute", "relative", "continuous"}
+        An action is an index; an index difference plus n-1; or a number in [-1, 1] from far to near.
+    declare : bool
+        Whether one more action (the last; for continuous, a second number above 0) declares the focus found.
+    timing : Timing
+        Declared costs.
+    """
+
+    n: int
+    views: int
+    height: int
+    width: int
+    budget: int
+    diopters: tuple[float, ...] | None = None
+    action_mode: ActionMode = "absolute"
+    declare: bool = False
+    timing: Timing = field(default_factory=Timing)
+
+    def __post_init__(self) -> None:
+        if self.budget < 1:
+            raise AfsimError(f"steps must be at least 1, got {self.budget}")
+        if self.action_mode not in get_args(ActionMode):
+            raise unknown("action mode", self.action_mode, get_args(ActionMode))
+
+    @property
+    def actions(self) -> int:
+        """Number of discrete actions (0 for the continuous mode)."""
+        moves = {"absolute": self.n, "relative": 2 * self.n - 1, "continuous": 0}[self.action_mode]
+        return moves + (1 if self.declare and moves else 0)
+
+    def encode(
+        self, command: FloatArray, current: FloatArray, declare: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.generic]:
+        """Return the actions (N,), or (N, 1 or 2) if continuous, that ask for ``command`` or declare."""
+        if self.action_mode == "continuous":
+            target = (2.0 * command / (self.n - 1) - 1.0).astype(np.float32)
+            if not self.declare:
+                return target[:, None]
+            return np.stack([target, np.where(declare, 1.0, -1.0).astype(np.float32)], axis=1)
+        shift = np.zeros_like(command) if self.action_mode == "absolute" else self.n - 1.0 - current
+        action = np.rint(command + shift).astype(np.int64)
+        return np.where(declare, self.actions - 1, action) if self.declare else action
+
+    def decode(
+        self, actions: npt.NDArray[np.generic], current: FloatArray
+    ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """Return the commands (N,) and which lanes declare, or raise for actions that are none."""
+        lanes = len(current)
+        if self.action_mode == "continuous":
+            return self._decode_continuous(np.asarray(actions, dtype=np.float64), current)
+        if actions.dtype.kind not in "iu" or actions.shape != (lanes,):
+            raise AfsimError(
+                f"actions must be {lanes} integer(s) in 0 ... {self.actions - 1}, "
+                f"got shape {actions.shape} of {actions.dtype}: {actions!r}"
+            )
+        if actions.min() < 0 or actions.max() >= self.actions:
+            raise AfsimError(f"actions must be in 0 ... {self.actions - 1}, got {actions.tolist()}")
+        command = actions.astype(np.float64)
+        if self.action_mode == "relative":
+            command = np.clip(current + command - (self.n - 1.0), 0.0, self.n - 1.0)
+        if not self.declare:
+            return command, np.zeros(lanes, dtype=np.bool_)
+        declares = actions == self.actions - 1
+        return np.where(declares, current, command), declares
+
+    def _decode_continuous(
+        self, actions: FloatArray, current: FloatArray
+    ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        shape = (len(current), 2 if self.declare else 1)
+        if actions.shape != shape:
+            raise AfsimError(f"continuous actions must have shape {shape}, got {actions.shape}")
+        if not np.isfinite(actions).all() or np.abs(actions).max() > 1.0:
+            raise AfsimError(f"continuous actions must lie in [-1, 1], got {actions.tolist()}")
+        command = (actions[:, 0] + 1.0) / 2.0 * (self.n - 1)
+        declares = actions[:, 1] > 0 if self.declare else np.zeros(len(current), dtype=np.bool_)
+        return np.where(declares, current, command), declares
+
+
+class TaskState(NamedTuple):
+    """N games: what the game counts, and where each lens is."""
+
+    lanes: Lanes
+    lens: LensState
+
+
+class FocusTask:
+    """The batched game over the stacks of a camera.
+
+    Parameters
+    ----------
+    camera : Camera
+        What is seen.
+    budget : int
+        Steps m.
+    action_mode, declare, timing
+        See :class:`TaskSpec`.
+    reward : {"final", "dense", "sharpness"}
+        ``final``: -|position - truth| / (n-1), once, at the end. ``dense``: the same at every step.
+        ``sharpness``: relative sharpness of the slice ended at, minus 1, once; needs no label.
+
+    Raises
+    ------
+    AfsimError
+        For a reward that needs labels on stacks without, or an option that does not exist.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        *,
+        budget: int = 5,
+        action_mode: ActionMode = "absolute",
+        declare: bool = False,
+        reward: Reward = "final",
+        timing: Timing | None = None,
+    ) -> None:
+        geometry = camera.stacks.geometry
+        if reward not in get_args(Reward):
+            raise unknown("reward", reward, get_args(Reward))
+        self.camera, self.reward = camera, reward
+        self.spec = TaskSpec(
+            geometry.n,
+            geometry.views,
+            geometry.height,
+            geometry.width,
+            budget,
+            geometry.diopters,
+            action_mode,
+            declare,
+            timing or Timing(),
+        )
+        stacks = camera.stacks
+        self.truth = stacks.truth
+        self._label = np.where(stacks.best_index >= 0, stacks.best_index.astype(np.float64), np.nan)
+        self._regions = stacks.regions.astype(np.float32)
+        self._table_um = camera.lens.travel_table_um(stacks.diopters)
+        if reward != "sharpness" and not stacks.labelled.all():
+            missing = stacks.names[int(np.flatnonzero(~stacks.labelled)[0])]
+            raise AfsimError(
+                f"reward {reward!r} needs a label for every stack, but {missing!r} has none; "
+                "use reward='sharpness', which needs none"
+            )
+        self._sharpness: dict[int, FloatArray] = {}
+
+    # ------------------------------------------------------------------ the game
+    def reset(
+        self, keys: Keys, *, stack: npt.ArrayLike | None = None, start: npt.ArrayLike | None = None
+    ) -> TaskState:
+        """Begin N games, each from its key (N,): the lens parks at the far stop, goes to the start, and settles.
+
+        ``stack`` and ``start`` (N,) fix what is drawn uniformly otherwise.
+        """
+        count, n = len(self.camera.stacks), self.spec.n
+        lanes = np.zeros(len(keys), dtype=_LANE)
+        lanes["key"] = keys
+        lanes["stack"] = (
+            integers(keys, 0, Purpose.STACK, count) if stack is None else _within(stack, count, "stack")
+        )
+        lanes["start"] = integers(keys, 0, Purpose.START, n) if start is None else _within(start, n, "start")
+        lanes["command"] = lanes["start"]
+        lens = self.camera.lens.park(lanes["command"], derive(keys, 0, Purpose.LENS))
+        lanes["position"] = lens["position"]
+        if self.spec.diopters is None:
+            lanes["travel_um"] = lanes["time_ms"] = np.nan
+        return TaskState(lanes, lens)
+
+    def step(
+        self,
+        state: TaskState,
+        actions: npt.NDArray[np.generic],
+        *,
+        last: npt.NDArray[np.bool_] | None = None,
+    ) -> tuple[TaskState, FloatArray]:
+        """Play one step in every game and return the new state and the rewards (N,).
+
+        ``last`` (N,) marks the games that their player ends with this move, before the budget is used.
+
+        The given state is not changed. A game that has ended stays as it is and gives no reward.
+
+        Raises
+        ------
+        AfsimError
+            For actions of the wrong shape, type or range.
+        """
+        command, declares = self.spec.decode(actions, state.lanes["command"])
+        camera, timing = self.camera, self.spec.timing
+        keys = state.lanes["key"]
+        settling = camera.lens.settling_ms(state.lens, command)
+        lens = camera.lens.move(state.lens, command, settling, keys)
+        lanes = state.lanes.copy()
+        _advance(
+            lanes,
+            command,
+            declares,
+            np.zeros(len(lanes), dtype=np.bool_) if last is None else last,
+            lens["position"],
+            settling,
+            self._table_um,
+            self.spec.budget,
+            timing.frame_ms,
+            timing.inference_ms + timing.command_ms,
+            camera.sensor.exposure_ms,
+        )
+        if state.lanes["done"].any():
+            lens[state.lanes["done"]] = state.lens[state.lanes["done"]]
+        return TaskState(lanes, lens), self._rewards(state.lanes, lanes)
+
+    def _rewards(self, before: Lanes, after: Lanes) -> FloatArray:
+        rewards = np.zeros(len(after))
+        paid = after["done"] if self.reward != "dense" else np.ones(len(after), dtype=np.bool_)
+        paid = paid & ~before["done"]
+        if not paid.any():
+            return rewards
+        lanes = after[paid]
+        if self.reward == "sharpness":
+            rewards[paid] = self.relative_sharpness(lanes["stack"], lanes["position"]) - 1.0
+        else:
+            rewards[paid] = -np.abs(lanes["position"] - self.truth[lanes["stack"]]) / (self.spec.n - 1)
+        return rewards
+
+    def relative_sharpness(self, stack: IntArray, position: FloatArray) -> FloatArray:
+        """Return the sharpness (N,) at each position relative to the best slice of its stack."""
+        indices = np.arange(self.spec.n)
+        values = [np.interp(p, indices, self._sharpness_of(int(s))) for s, p in zip(stack, position, strict=True)]
+        return np.array(values, dtype=np.float64)
+
+    def _sharpness_of(self, stack: int) -> FloatArray:
+        if stack not in self._sharpness:
+            self._sharpness[stack] = relative_sharpness(self.camera.stacks[stack].green())
+        return self._sharpness[stack]
+
+    # ------------------------------------------------------------------ what is seen
+    def observe(self, state: TaskState, *, kind: ImageKind = "float32", out: AnyImage | None = None) -> Observation:
+        """Return what a policy sees of N games: ``image``, ``command``, ``region`` and ``steps_left``."""
+        lanes = state.lanes
+        positions, weights = self.camera.lens.exposure_path(state.lens, self.camera.sensor.exposure_ms)
+        image = self.camera.capture(
+            lanes["stack"], positions, weights, lanes["key"], kind=kind, out=out
+        )  # fmt: skip
+        count = len(lanes)
+        command = np.empty((count, 1), dtype=np.float32)
+        region = np.empty((count, 2), dtype=np.float32)
+        steps_left = np.empty((count, 1), dtype=np.float32)
+        _describe_position(lanes, self._regions, self.spec.n, self.spec.budget, command, region, steps_left)
+        return {"image": image, "command": command, "region": region, "steps_left": steps_left}
+
+    def info(self, state: TaskState) -> Lanes:
+        """Return the truth of N games: a structured array (N,), always with the same fields."""
+        info = np.empty(len(state.lanes), dtype=_INFO)
+        _describe_truth(state.lanes, self._label, self.truth, info)
+        return info
+
+
+INFO_FIELDS: Final = tuple(_INFO.names or ())
+
+
+def _within(values: npt.ArrayLike, count: int, what: str) -> IntArray:
+    numbers = np.atleast_1d(np.asarray(values))
+    if numbers.dtype.kind not in "iu" or (numbers.size and (numbers.min() < 0 or numbers.max() >= count)):
+        raise AfsimError(f"{what} must be integers in 0 ... {count - 1}, got {numbers.tolist()}")
+    return numbers.astype(np.int64)
+
+
+@compiled
+def _advance(
+    lanes: Lanes,
+    command: FloatArray,
+    declares: npt.NDArray[np.bool_],
+    last: npt.NDArray[np.bool_],
+    position: FloatArray,
+    settling: FloatArray,
+    table_um: FloatArray,
+    budget: int,
+    frame_ms: float,
+    decision_ms: float,
+    exposure_ms: float,
+) -> None:
+    """Count one step of every game in place."""
+    for i in range(lanes.size):
+        lane = lanes[i]
+        if lane["done"]:
+            continue
+        if declares[i]:
+            lane["declared"] = True
+            lane["done"] = True
+            lane["time_ms"] += decision_ms
+            continue
+        lane["step"] += 1
+        lane["done"] = last[i] or lane["step"] >= budget
+        change = command[i] - lane["command"]
+        if change != 0.0:
+            lane["moves"] += 1
+            heading = 1 if change > 0 else -1
+            if heading == -lane["heading"]:
+                lane["reversals"] += 1
+            lane["heading"] = heading
+            lane["travel_index"] += abs(position[i] - lane["position"])
+            if table_um.size > 1:
+                lane["travel_um"] += abs(_at(table_um, position[i]) - _at(table_um, lane["position"]))
+        lane["command"] = command[i]
+        lane["position"] = position[i]
+        spent = decision_ms + settling[i]
+        # Nobody acts on an image after the last move, so it is not exposed.
+        if lane["done"]:
+            lane["time_ms"] += spent
+        else:
+            lane["time_ms"] += frame_ms * math.ceil((spent + exposure_ms) / frame_ms - 1e-9)
+
+
+@compiled
+def _at(table: FloatArray, position: float) -> float:
+    below = min(int(position), table.size - 2)
+    return float(table[below] + (position - below) * (table[below + 1] - table[below]))
+
+
+@compiled
+def _describe_position(
+    lanes: Lanes,
+    regions: npt.NDArray[np.float32],
+    n: int,
+    budget: int,
+    command: npt.NDArray[np.float32],
+    region: npt.NDArray[np.float32],
+    steps_left: npt.NDArray[np.float32],
+) -> None:
+    for i in range(lanes.size):
+        lane = lanes[i]
+        command[i, 0] = lane["command"] / (n - 1)
+        region[i, 0] = regions[lane["stack"], 0]
+        region[i, 1] = regions[lane["stack"], 1]
+        steps_left[i, 0] = 0 if lane["declared"] else budget - lane["step"]
+
+
+@compiled
+def _describe_truth(lanes: Lanes, label: FloatArray, truth: FloatArray, info: Lanes) -> None:
+    for i in range(lanes.size):
+        lane, out = lanes[i], info[i]
+        stack = lane["stack"]
+        out["stack"], out["start"], out["step"] = stack, lane["start"], lane["step"]
+        out["command"], out["position"] = lane["command"], lane["position"]
+        out["labelled"] = not np.isnan(truth[stack])
+        out["best_index"], out["best_index_exact"] = label[stack], truth[stack]
+        out["error"] = np.floor(lane["position"] + 0.5) - label[stack]
+        out["exact_error"] = lane["position"] - truth[stack]
+        out["success"] = abs(out["exact_error"]) <= 1.0
+        out["moves"], out["reversals"] = lane["moves"], lane["reversals"]
+        out["travel_index"], out["travel_um"] = lane["travel_index"], lane["travel_um"]
+        out["time_ms"] = lane["time_ms"]
+        out["reachable"] = True
+        out["declared"] = lane["declared"]

@@ -1,0 +1,1 @@
+"""The Gymnasium environment, its vector version and its wrappers."""

@@ -1,0 +1,1 @@
+"""One table, figure or study a file: frozen configuration, run, rows."""
