@@ -1,13 +1,13 @@
 """Replay of recorded stacks: the image at any lens position, for a batch of stacks at once."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from afsim.errors import unknown
+from afsim.errors import AfsimError, unknown
 from afsim.jit import compiled, over_lanes
 from afsim.keys import Keys
 from afsim.lens import Lens
@@ -20,6 +20,7 @@ AnyImage = npt.NDArray[np.generic]
 Interpolation = Literal["nearest", "linear"]
 ImageKind = Literal["float32", "uint8", "uint16"]
 
+_KINDS: Final = get_args(ImageKind)
 # Fewer lanes than this a thread are done sooner by one thread than handed over (about 50 us).
 _LANES_PER_THREAD: Final = 16
 
@@ -58,7 +59,15 @@ class Camera:
     def _slices(self) -> npt.NDArray[np.uint16]:
         """All slices as rows, (N * n, V * H * W); a view."""
         images = np.asarray(self.stacks.images)
-        return np.ascontiguousarray(images).reshape(images.shape[0] * images.shape[1], -1).view()
+        return np.ascontiguousarray(images).reshape(images.shape[0] * images.shape[1], -1)
+
+    @cached_property
+    def _scalings(self) -> dict[ImageKind, tuple[np.float32, ...]]:
+        return {kind: _scaling(kind, *self.stacks.levels) for kind in _KINDS}
+
+    def __getstate__(self) -> dict[str, object]:
+        """Pickle and copy the fields alone: the rows kept above would carry every pixel along."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def capture(
         self,
@@ -88,14 +97,26 @@ class Camera:
         Returns
         -------
         (N, V, H, W) of ``kind``
+
+        Raises
+        ------
+        AfsimError
+            For an image kind that does not exist, or an ``out`` of another shape, type or layout.
         """
+        if kind not in _KINDS:
+            raise unknown("image kind", kind, _KINDS)
         geometry = self.stacks.geometry
         shape = (len(ids), geometry.views, geometry.height, geometry.width)
         if out is None:
             out = np.empty(shape, dtype=kind)
+        elif out.shape != shape or out.dtype != kind or not out.flags.c_contiguous:
+            raise AfsimError(
+                f"out must be contiguous {kind} of shape {shape}, got {out.dtype} of shape {out.shape} "
+                f"and strides {out.strides}"
+            )
         rows = out.reshape(len(ids), -1)
         slices, n = self._slices, geometry.n
-        black, gain, half, low, top = _scaling(kind, *geometry.levels)
+        black, gain, half, low, top = self._scalings[kind]
         nearest = self.interpolation == "nearest"
 
         def expose(begin: int, end: int) -> None:

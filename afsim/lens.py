@@ -58,7 +58,7 @@ class Lens:
     def exposure_path(self, state: LensState, exposure_ms: float) -> tuple[FloatArray, FloatArray]:
         """Return positions (N, S) and weights (N, S) over an exposure; S = 1 where the lens stands still."""
         positions = np.asarray(state["position"], dtype=np.float64)[:, None]
-        return positions, np.ones_like(positions)
+        return positions, np.ones(positions.shape)
 
     def travel_table_um(self, diopters: FloatArray | None) -> FloatArray:
         """Return the lens extension (n,) of each index in micrometres; NaN where the distances are unknown."""

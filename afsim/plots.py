@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from afsim.errors import AfsimError, WithheldError, unknown
-from afsim.report import FIELDS, Row, is_whole_stack, number, travel_field
+from afsim.rows import FIELDS, Row, is_whole_stack, number, travel_field
 
 # Okabe and Ito (2008), without the yellow, which is too pale for a line on white, and the black, which is taken.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -110,21 +110,24 @@ def frontier(rows: Sequence[Row]) -> Figure:
         for i, (policy, points) in enumerate(_lines(rows)):
             at = [(number(row, travel), number(row, field)) for row in points]
             axes.plot(*zip(*at, strict=True), label=policy, **_line_style(i))
-            for row, (x, y) in zip(points, at, strict=True):
-                if math.isfinite(x) and math.isfinite(y):
-                    axes.annotate(
-                        f"{number(row, 'steps'):g}",
-                        (x, y),
-                        (4, 4),
-                        textcoords="offset points",
-                        fontsize=7.5,
-                        color=_COLOURS[i % len(_COLOURS)],
-                    )
+            if len({point for point in at if math.isfinite(sum(point))}) > 1:
+                _number_steps(axes, points, at, _COLOURS[i % len(_COLOURS)])
         _draw_levels(axes, rows, field, travel)
         axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
         axes.set_xlabel(_LABELS[travel] + "; numbers are steps")
         _finish(figure, axes, field)
     return figure
+
+
+def _number_steps(axes: Axes, points: Sequence[Row], at: Sequence[tuple[float, float]], colour: str) -> None:
+    """Write the steps beside the points of a line, as far as the numbers keep apart."""
+    least = 0.02 * max(x for x, _ in at if math.isfinite(x))
+    numbered = -math.inf
+    for row, (x, y) in zip(points, at, strict=True):
+        if math.isfinite(x) and math.isfinite(y) and x - numbered >= least:
+            numbered = x
+            text = f"{number(row, 'steps'):g}"
+            axes.annotate(text, (x, y), (4, 4), textcoords="offset points", fontsize=7.5, color=colour)
 
 
 def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:

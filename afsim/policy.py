@@ -172,7 +172,17 @@ def restart(memory: Any, fresh: Any, starts: npt.NDArray[np.bool_]) -> Any:
 
 
 def as_float(image: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-    """Return images as float32 in units of white: uint8 observations are scaled by 1/255."""
+    """Return images as float32 in units of white: uint8 observations are scaled by 1/255.
+
+    Raises
+    ------
+    AfsimError
+        For uint16: raw DN mean nothing without their levels, which an observation does not carry.
+    """
+    if image.dtype == np.uint16:
+        raise AfsimError(
+            "policies take float32 or uint8 images, got raw uint16; make the environment with another kind"
+        )
     if image.dtype == np.uint8:
         return image.astype(np.float32) / np.float32(255.0)
     return image.astype(np.float32, copy=False)

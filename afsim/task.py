@@ -4,7 +4,6 @@ A state is a value: keep one to undo, hand a copy to another policy to fork.
 """
 
 import math
-from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -16,12 +15,22 @@ from afsim.jit import compiled
 from afsim.keys import Keys, Purpose, derive, integers
 from afsim.lens import LensState
 from afsim.measures import relative_sharpness
+from afsim.taskspec import ActionMode, FloatArray, TaskSpec, Timing
 
-FloatArray = npt.NDArray[np.float64]
+__all__ = [
+    "INFO_FIELDS",
+    "ActionMode",
+    "FocusTask",
+    "Observation",
+    "Reward",
+    "TaskSpec",
+    "TaskState",
+    "Timing",
+]
+
 IntArray = npt.NDArray[np.int64]
 Lanes = npt.NDArray[np.void]
 Observation = dict[str, npt.NDArray[np.generic]]
-ActionMode = Literal["absolute", "relative", "continuous"]
 Reward = Literal["final", "dense", "sharpness"]
 
 _LANE: Final = np.dtype(
@@ -64,117 +73,7 @@ _INFO: Final = np.dtype(
         ("declared", "?"),
     ]
 )
-
-
-@dataclass(frozen=True)
-class Timing:
-    """What a step costs, declared rather than measured: milliseconds of a 30 fps camera.
-
-    Attributes
-    ----------
-    frame_ms : float
-        Frame period; a new exposure ends on a frame boundary (libcamera's autofocus runs at most at 30 Hz).
-    command_ms : float
-        Sending a command to the driver (assumed: two or three bytes at 400 kHz and some slack).
-    inference_ms : float
-        Deciding; 2 ms for classical measures (assumed; the paper's network takes 32.5 ms).
-    """
-
-    frame_ms: float = 100.0 / 3.0
-    command_ms: float = 0.5
-    inference_ms: float = 2.0
-
-
-@dataclass(frozen=True)
-class TaskSpec:
-    """What a policy may know before it starts.
-
-    Attributes
-    ----------
-    n : int
-        Number of indices.
-    views, height, width : int
-        Of the images.
-    budget : int
-        Steps m: predictions, each with its move, after the start slice.
-    diopters : tuple of n floats, or None
-        Focus distances where known.
-    action_mode : {"absolute", "relative", "continuous"}
-        An action is an index; an index difference plus n-1; or a number in [-1, 1] from far to near.
-    declare : bool
-        Whether one more action (the last; for continuous, a second number above 0) declares the focus found.
-    timing : Timing
-        Declared costs.
-    """
-
-    n: int
-    views: int
-    height: int
-    width: int
-    budget: int
-    diopters: tuple[float, ...] | None = None
-    action_mode: ActionMode = "absolute"
-    declare: bool = False
-    timing: Timing = field(default_factory=Timing)
-
-    def __post_init__(self) -> None:
-        if self.budget < 1:
-            raise AfsimError(f"steps must be at least 1, got {self.budget}")
-        if self.action_mode not in get_args(ActionMode):
-            raise unknown("action mode", self.action_mode, get_args(ActionMode))
-
-    @property
-    def actions(self) -> int:
-        """Number of discrete actions (0 for the continuous mode)."""
-        moves = {"absolute": self.n, "relative": 2 * self.n - 1, "continuous": 0}[self.action_mode]
-        return moves + (1 if self.declare and moves else 0)
-
-    def encode(
-        self, command: FloatArray, current: FloatArray, declare: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.generic]:
-        """Return the actions (N,), or (N, 1 or 2) if continuous, that ask for ``command`` or declare."""
-        if self.action_mode == "continuous":
-            target = (2.0 * command / (self.n - 1) - 1.0).astype(np.float32)
-            if not self.declare:
-                return target[:, None]
-            return np.stack([target, np.where(declare, 1.0, -1.0).astype(np.float32)], axis=1)
-        shift = np.zeros_like(command) if self.action_mode == "absolute" else self.n - 1.0 - current
-        action = np.rint(command + shift).astype(np.int64)
-        return np.where(declare, self.actions - 1, action) if self.declare else action
-
-    def decode(
-        self, actions: npt.NDArray[np.generic], current: FloatArray
-    ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Return the commands (N,) and which lanes declare, or raise for actions that are none."""
-        lanes = len(current)
-        if self.action_mode == "continuous":
-            return self._decode_continuous(np.asarray(actions, dtype=np.float64), current)
-        if actions.dtype.kind not in "iu" or actions.shape != (lanes,):
-            raise AfsimError(
-                f"actions must be {lanes} integer(s) in 0 ... {self.actions - 1}, "
-                f"got shape {actions.shape} of {actions.dtype}: {actions!r}"
-            )
-        if actions.min() < 0 or actions.max() >= self.actions:
-            raise AfsimError(f"actions must be in 0 ... {self.actions - 1}, got {actions.tolist()}")
-        command = actions.astype(np.float64)
-        if self.action_mode == "relative":
-            command = np.clip(current + command - (self.n - 1.0), 0.0, self.n - 1.0)
-        if not self.declare:
-            return command, np.zeros(lanes, dtype=np.bool_)
-        declares = actions == self.actions - 1
-        return np.where(declares, current, command), declares
-
-    def _decode_continuous(
-        self, actions: FloatArray, current: FloatArray
-    ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        shape = (len(current), 2 if self.declare else 1)
-        if actions.shape != shape:
-            raise AfsimError(f"continuous actions must have shape {shape}, got {actions.shape}")
-        if not np.isfinite(actions).all() or np.abs(actions).max() > 1.0:
-            raise AfsimError(f"continuous actions must lie in [-1, 1], got {actions.tolist()}")
-        command = (actions[:, 0] + 1.0) / 2.0 * (self.n - 1)
-        declares = actions[:, 1] > 0 if self.declare else np.zeros(len(current), dtype=np.bool_)
-        return np.where(declares, current, command), declares
+INFO_FIELDS: Final = tuple(_INFO.names or ())
 
 
 class TaskState(NamedTuple):
@@ -249,15 +148,22 @@ class FocusTask:
     ) -> TaskState:
         """Begin N games, each from its key (N,): the lens parks at the far stop, goes to the start, and settles.
 
-        ``stack`` and ``start`` (N,) fix what is drawn uniformly otherwise.
+        ``stack`` and ``start``, (N,) or one number for all, fix what is drawn uniformly otherwise.
+
+        Raises
+        ------
+        AfsimError
+            For numbers that are no stack or no index, or not one a game.
         """
         count, n = len(self.camera.stacks), self.spec.n
         lanes = np.zeros(len(keys), dtype=_LANE)
         lanes["key"] = keys
         lanes["stack"] = (
-            integers(keys, 0, Purpose.STACK, count) if stack is None else _within(stack, count, "stack")
+            integers(keys, 0, Purpose.STACK, count) if stack is None else _within(stack, count, len(keys), "stack")
         )
-        lanes["start"] = integers(keys, 0, Purpose.START, n) if start is None else _within(start, n, "start")
+        lanes["start"] = (
+            integers(keys, 0, Purpose.START, n) if start is None else _within(start, n, len(keys), "start")
+        )
         lanes["command"] = lanes["start"]
         lens = self.camera.lens.park(lanes["command"], derive(keys, 0, Purpose.LENS))
         lanes["position"] = lens["position"]
@@ -302,21 +208,20 @@ class FocusTask:
             timing.inference_ms + timing.command_ms,
             camera.sensor.exposure_ms,
         )
-        if state.lanes["done"].any():
-            lens[state.lanes["done"]] = state.lens[state.lanes["done"]]
-        return TaskState(lanes, lens), self._rewards(state.lanes, lanes)
-
-    def _rewards(self, before: Lanes, after: Lanes) -> FloatArray:
-        rewards = np.zeros(len(after))
-        paid = after["done"] if self.reward != "dense" else np.ones(len(after), dtype=np.bool_)
-        paid = paid & ~before["done"]
-        if not paid.any():
-            return rewards
-        lanes = after[paid]
+        rewards = np.empty(len(lanes))
+        over = _pay(state.lanes, lanes, self.truth, self.spec.n, self.reward == "dense", rewards)
+        if over:
+            ended = state.lanes["done"]
+            lens[ended] = state.lens[ended]
         if self.reward == "sharpness":
-            rewards[paid] = self.relative_sharpness(lanes["stack"], lanes["position"]) - 1.0
-        else:
-            rewards[paid] = -np.abs(lanes["position"] - self.truth[lanes["stack"]]) / (self.spec.n - 1)
+            rewards = self._sharpness_rewards(state.lanes, lanes)
+        return TaskState(lanes, lens), rewards
+
+    def _sharpness_rewards(self, before: Lanes, after: Lanes) -> FloatArray:
+        rewards = np.zeros(len(after))
+        paid = after["done"] & ~before["done"]
+        lanes = after[paid]
+        rewards[paid] = self.relative_sharpness(lanes["stack"], lanes["position"]) - 1.0
         return rewards
 
     def relative_sharpness(self, stack: IntArray, position: FloatArray) -> FloatArray:
@@ -333,17 +238,19 @@ class FocusTask:
     # ------------------------------------------------------------------ what is seen
     def observe(self, state: TaskState, *, kind: ImageKind = "float32", out: AnyImage | None = None) -> Observation:
         """Return what a policy sees of N games: ``image``, ``command``, ``region`` and ``steps_left``."""
-        lanes = state.lanes
         positions, weights = self.camera.lens.exposure_path(state.lens, self.camera.sensor.exposure_ms)
-        image = self.camera.capture(
-            lanes["stack"], positions, weights, lanes["key"], kind=kind, out=out
-        )  # fmt: skip
-        count = len(lanes)
-        command = np.empty((count, 1), dtype=np.float32)
-        region = np.empty((count, 2), dtype=np.float32)
-        steps_left = np.empty((count, 1), dtype=np.float32)
+        lanes = state.lanes
+        image = self.camera.capture(lanes["stack"], positions, weights, lanes["key"], kind=kind, out=out)
+        return {"image": image, **self.describe(state)}
+
+    def describe(self, state: TaskState) -> Observation:
+        """Return what a policy knows of N games besides the image."""
+        lanes = state.lanes
+        command = np.empty((len(lanes), 1), dtype=np.float32)
+        region = np.empty((len(lanes), 2), dtype=np.float32)
+        steps_left = np.empty((len(lanes), 1), dtype=np.float32)
         _describe_position(lanes, self._regions, self.spec.n, self.spec.budget, command, region, steps_left)
-        return {"image": image, "command": command, "region": region, "steps_left": steps_left}
+        return {"command": command, "region": region, "steps_left": steps_left}
 
     def info(self, state: TaskState) -> Lanes:
         """Return the truth of N games: a structured array (N,), always with the same fields."""
@@ -352,13 +259,12 @@ class FocusTask:
         return info
 
 
-INFO_FIELDS: Final = tuple(_INFO.names or ())
-
-
-def _within(values: npt.ArrayLike, count: int, what: str) -> IntArray:
-    numbers = np.atleast_1d(np.asarray(values))
-    if numbers.dtype.kind not in "iu" or (numbers.size and (numbers.min() < 0 or numbers.max() >= count)):
+def _within(values: npt.ArrayLike, count: int, lanes: int, what: str) -> IntArray:
+    numbers = np.asarray(values)
+    if numbers.dtype.kind not in "iu" or ((numbers < 0) | (numbers >= count)).any():
         raise AfsimError(f"{what} must be integers in 0 ... {count - 1}, got {numbers.tolist()}")
+    if numbers.shape not in ((), (lanes,)):
+        raise AfsimError(f"{what} must be one number or {lanes}, one a game, got shape {numbers.shape}")
     return numbers.astype(np.int64)
 
 
@@ -406,6 +312,19 @@ def _advance(
             lane["time_ms"] += spent
         else:
             lane["time_ms"] += frame_ms * math.ceil((spent + exposure_ms) / frame_ms - 1e-9)
+
+
+@compiled
+def _pay(before: Lanes, after: Lanes, truth: FloatArray, n: int, dense: bool, rewards: FloatArray) -> int:
+    """Write the rewards that the truth decides and return how many games were over before."""
+    over = 0
+    for i in range(after.size):
+        rewards[i] = 0.0
+        if before[i]["done"]:
+            over += 1
+        elif dense or after[i]["done"]:
+            rewards[i] = -abs(after[i]["position"] - truth[after[i]["stack"]]) / (n - 1)
+    return over
 
 
 @compiled

@@ -1,1 +1,1 @@
-"""One table, figure or study a file: frozen configuration, run, rows."""
+"""Studies: a frozen configuration, ``run(config) -> rows``, and what is written of them. One a file."""

@@ -1,5 +1,6 @@
 """The policies, one (family) a file, by name."""
 
+from dataclasses import fields
 from typing import Any, Final
 
 from afsim.errors import unknown
@@ -37,7 +38,7 @@ def make(name: str, spec: TaskSpec, **options: Any) -> FocusPolicy:
     Raises
     ------
     AfsimError
-        For an unknown name, or a task that lacks what the policy requires.
+        For an unknown name or option, or a task that lacks what the policy requires.
     """
     base, _, choice = name.partition(":")
     if base not in POLICIES:
@@ -45,6 +46,10 @@ def make(name: str, spec: TaskSpec, **options: Any) -> FocusPolicy:
     kind = POLICIES[base]
     if choice:
         options = {**kind.from_choice(choice), **options}
+    known = [each.name for each in fields(kind) if each.name != "spec"]
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of policy {base!r}", option, known)
     return kind(spec, **options)
 
 

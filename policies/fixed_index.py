@@ -30,9 +30,10 @@ class FixedIndex(FocusPolicy):
     @staticmethod
     def from_choice(choice: str) -> dict[str, Any]:
         """Read ``fixed:INDEX``."""
-        if not choice.lstrip("-").isdigit():
-            raise AfsimError(f"fixed:{choice}: expected an index, a whole number")
-        return {"index": int(choice)}
+        try:
+            return {"index": int(choice)}
+        except ValueError as error:
+            raise AfsimError(f"fixed:{choice}: expected an index, a whole number") from error
 
     def decide(self, features: Features, observation: Observation, memory: Memory) -> tuple[FloatArray, Memory]:
         """Ask for the index; done."""

@@ -39,8 +39,9 @@ class Bracket(NamedTuple):
 class HillClimb(FocusPolicy):
     """Climb by ``first_step`` until the peak is bracketed, then halve the gaps; the last move goes to the peak.
 
-    The peak is a parabola through the best slice and its neighbours. The search ends FOCUSED where the curve seen
-    falls to ``contrast_ratio`` of its maximum somewhere, and FAILED where it is flat: a peak of noise.
+    The peak is that of a parabola through the best slice and its neighbours. The search ends FOCUSED once the
+    curve seen falls to ``contrast_ratio`` of its maximum somewhere. A flat curve may be a peak of noise: the search
+    widens by ``first_step``, and ends FAILED if it is still flat when both ends of the range are seen.
 
     Attributes
     ----------
@@ -94,21 +95,26 @@ class HillClimb(FocusPolicy):
         """Note what was seen, then climb, close in, or end at the peak."""
         here = np.rint(self.current(observation)).astype(np.int64)
         scores = memory.scores.copy()
-        scores[np.arange(len(here)), here] = features
+        # A contrast that is no number is none; NaN is kept for what was not seen.
+        scores[np.arange(len(here)), here] = np.where(np.isfinite(features.astype(np.float64)), features, 0.0)
         bracket = bracket_of(scores)
         closed = (bracket.below >= 0) | (bracket.best == 0)
         closed &= (bracket.above < self.spec.n) | (bracket.best == self.spec.n - 1)
 
         search = np.where(closed, self._close_in(scores, bracket), self._climb(scores, bracket, here))
         resolved = closed & (widest_gap(bracket, self.spec.n) <= 1)
-        peak = np.rint(parabola_peak(scores, bracket))
-        last = np.asarray(observation["steps_left"][:, 0], dtype=np.float64) <= 1
-        command = np.where(resolved | last, peak, search)
 
         height = np.nanmax(scores, axis=1)
-        flatness = np.nanmin(scores, axis=1) / np.where(height > 0, height, 1.0)
-        verdict = np.where(flatness <= self.contrast_ratio, Status.FOCUSED, Status.FAILED)
-        status = np.where(resolved, verdict, Status.SEARCHING).astype(np.int8)
+        flatness = np.where(height > 0, np.nanmin(scores, axis=1) / np.where(height > 0, height, 1.0), 1.0)
+        steep = flatness <= self.contrast_ratio
+        both_ends_seen = ~np.isnan(scores[:, 0]) & ~np.isnan(scores[:, -1])
+        settled = resolved & (steep | both_ends_seen)
+        search = np.where(resolved, self._widen(scores, here), search)
+
+        last = np.asarray(observation["steps_left"][:, 0], dtype=np.float64) <= 1
+        command = np.where(settled | last, np.rint(parabola_peak(scores, bracket)), search)
+        verdict = np.where(steep, Status.FOCUSED, Status.FAILED)
+        status = np.where(settled, verdict, Status.SEARCHING).astype(np.int8)
         confidence = np.where(closed, 1.0 - flatness, 0.0).astype(np.float32)
 
         ended = memory.status != Status.SEARCHING
@@ -152,6 +158,14 @@ class HillClimb(FocusPolicy):
         down = np.where(bracket.below >= 0, bracket.best - bracket.below, 0)
         middle = np.where(up >= down, bracket.best + (up + 1) // 2, bracket.best - (down + 1) // 2)
         return np.where(new, peak, middle).astype(np.float64)
+
+    def _widen(self, scores: FloatArray, here: IntArray) -> FloatArray:
+        """Return where to look while the peak may be one of noise (N,): beyond the nearer end of what was seen."""
+        n, seen = self.spec.n, ~np.isnan(scores)
+        lowest, highest = seen.argmax(axis=1), n - 1 - seen[:, ::-1].argmax(axis=1)
+        upwards = (highest < n - 1) & ((lowest == 0) | (highest - here <= here - lowest))
+        target = np.where(upwards, highest + self.first_step, lowest - self.first_step)
+        return np.asarray(np.clip(target, 0, n - 1), dtype=np.float64)
 
 
 def bracket_of(scores: FloatArray) -> Bracket:

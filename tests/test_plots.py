@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from afsim.errors import AfsimError, WithheldError
 from afsim.plots import error_by_steps, frontier, save
-from afsim.report import FIELDS
+from afsim.rows import FIELDS
 
 POLICIES = ("contrast", "disparity", "network", "random")
 

@@ -12,18 +12,9 @@ import pytest
 from rich.console import Console
 
 from afsim.errors import AfsimError
-from afsim.report import (
-    FIELDS,
-    WITHHELD,
-    Row,
-    at_steps,
-    columns,
-    screen_table,
-    table,
-    write_csv,
-    write_html,
-    write_json,
-)
+from afsim.page import write_html
+from afsim.report import WITHHELD, columns, screen_table, table
+from afsim.rows import FIELDS, Row, at_steps, write_csv, write_json
 
 NAN = math.nan
 LABELLED_FIELDS = [

@@ -1,0 +1,167 @@
+"""The command line. Each command's code is imported when it runs, so that help is quick."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import afsim
+from afsim.errors import AfsimError
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Info:
+    """Show what is in a set: in words, and as a contact sheet with the best slices marked."""
+
+    stacks: Path | None = None
+    """A set made by 'afsim data import'; the embedded demo set by default."""
+    picture: Path | None = None
+    """Where to write the contact sheet (PNG, SVG or PDF by its ending)."""
+    verify: bool = False
+    """Read all pixels and compare their hash with the stored one."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit status: 0 done, 1 a clear error, 2 a wrong call, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words == ["--version"]:
+        print(f"afsim {afsim.__version__}")
+        return 0
+    try:
+        return _run(words)
+    except (AfsimError, OSError) as error:
+        _console().print("error:", style="bold red", end=" ")
+        # Not wrapped: a path that is broken over two lines cannot be copied.
+        _console().print(str(error), markup=False, highlight=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        _console().print("interrupted; nothing half-written is left behind")
+        return 130
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _run(words: list[str]) -> int:
+    command = words[0] if words else ""
+    if command in _COMMANDS:
+        return _COMMANDS[command](words[1:])
+    if command in ("", "-h", "--help"):
+        print(_overview())
+        return 0 if command else 2
+    print(f"afsim: unknown command {command!r}; expected one of: {', '.join(_COMMANDS)}", file=sys.stderr)
+    return 2
+
+
+def _overview() -> str:
+    width = max(len(name) for name in _COMMANDS)
+    lines = [f"  {name:<{width}}  {(run.__doc__ or '').splitlines()[0]}" for name, run in _COMMANDS.items()]
+    return "\n".join(
+        [
+            f"afsim {afsim.__version__}: a camera-control simulator for autofocus",
+            "",
+            "usage: afsim COMMAND [options]        afsim COMMAND --help tells the options",
+            "",
+            *lines,
+            "",
+            "  --version  print the version",
+        ]
+    )
+
+
+def _parse(kind: type[T], name: str, words: list[str]) -> T:
+    import tyro
+
+    return tyro.cli(kind, prog=f"afsim {name}", args=words)
+
+
+def _compare(words: list[str]) -> int:
+    """Compare policies on a set of stacks: table, rows, pictures and a page."""
+    from afsim.experiments.compare import CompareConfig, main
+
+    return main(_parse(CompareConfig, "compare", words))
+
+
+_DATA_USAGE = """usage: afsim data import READER OUT --source FOLDER [--replace] [options of the reader]
+       afsim data import READER --help
+       afsim data info [--stacks SET] [--picture FILE]"""
+
+
+def _data(words: list[str]) -> int:
+    """Import recordings into a set, or show what is in one."""
+    if words[:1] == ["info"]:
+        return _info(_parse(Info, "data info", words[1:]))
+    if words[:1] == ["import"]:
+        return _import(words[1:])
+    print(_DATA_USAGE)
+    return 0 if words[:1] in (["-h"], ["--help"]) else 2
+
+
+def _import(words: list[str]) -> int:
+    from afsim.importer import import_stacks
+    from afsim.readers import READERS, reader_class
+
+    if not words or words[0].startswith("-"):
+        print(f"{_DATA_USAGE}\nreaders: {', '.join(READERS)}")
+        return 0 if words[:1] in (["-h"], ["--help"]) else 2
+    kind = reader_class(words[0])
+    replace = "--replace" in words
+    rest = [word for word in words[1:] if word != "--replace"]
+    if not rest or rest[0].startswith("-"):
+        _parse(kind, f"data import {words[0]} OUT", rest if rest[:1] in (["-h"], ["--help"]) else ["--help"])
+        return 2
+    reader = _parse(kind, f"data import {words[0]} OUT", rest[1:])
+    for path in import_stacks(reader, Path(rest[0]), may_replace=replace):
+        print(path)
+    return 0
+
+
+def _info(config: Info) -> int:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from afsim.contactsheet import contact_sheet, describe
+    from afsim.demo import open_demo
+
+    stacks = open_demo() if config.stacks is None else afsim.StackSet.open(config.stacks)
+    if config.verify:
+        stacks.verify()
+    table = Table(show_header=False, box=None)
+    for what, value in describe(stacks):
+        table.add_row(Text(what), Text(value))
+    Console().print(table)
+    if config.picture is not None:
+        contact_sheet(stacks, config.picture)
+        print(config.picture)
+    return 0
+
+
+def _play(words: list[str]) -> int:
+    """Focus by hand: step one stack with the arrow keys, in a window or the terminal."""
+    from afsim.game import PlayConfig
+    from afsim.play import run
+
+    return run(_parse(PlayConfig, "play", words))
+
+
+def _bench(words: list[str]) -> int:
+    """Measure speed as ratios against references in the same run."""
+    from afsim.experiments.bench import BenchConfig, run
+
+    return run(_parse(BenchConfig, "bench", words))
+
+
+_COMMANDS = {"compare": _compare, "data": _data, "play": _play, "bench": _bench}
+
+if __name__ == "__main__":
+    sys.exit(main())

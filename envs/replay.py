@@ -1,0 +1,259 @@
+"""What the single and the vector environment share: the task, its spaces, and N seeded games of it."""
+
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+
+from afsim.camera import AnyImage, Camera, ImageKind, Interpolation
+from afsim.demo import open_demo
+from afsim.errors import AfsimError, unknown
+from afsim.keys import Keys, Purpose, derive
+from afsim.lens import Lens, make_lens
+from afsim.sensor import Sensor, make_sensor
+from afsim.stackset import StackSet
+from afsim.task import ActionMode, FocusTask, Lanes, Observation, Reward, TaskSpec, TaskState
+
+Mask = npt.NDArray[np.bool_]
+
+_IMAGE_KINDS: Final = ("float32", "uint8", "uint16")
+_OPTIONS: Final = ("stack", "start")
+
+# The last observation, the next one, and two for whoever looks back: more are rarely dropped in time.
+_POOLED: Final = 4
+
+
+class TaskOptions(TypedDict, total=False):
+    """The keyword arguments of :func:`make_task`, which every environment takes."""
+
+    stacks: StackSet | str | Path | None
+    lens: str | Lens
+    sensor: str | Sensor
+    interpolation: Interpolation
+    steps: int
+    action_mode: ActionMode
+    declare: bool
+    reward: Reward
+
+
+def make_task(
+    *,
+    stacks: StackSet | str | Path | None = None,
+    lens: str | Lens = "ideal",
+    sensor: str | Sensor = "none",
+    interpolation: Interpolation = "linear",
+    steps: int = 5,
+    action_mode: ActionMode = "absolute",
+    declare: bool = False,
+    reward: Reward = "final",
+) -> FocusTask:
+    """Return the game that an environment plays.
+
+    Parameters
+    ----------
+    stacks : StackSet or path, optional
+        The recordings; the demo set where None.
+    lens, sensor : str, Lens or Sensor
+        A preset's name, or one made by hand.
+    interpolation : {"linear", "nearest"}
+        See :class:`afsim.camera.Camera`.
+    steps : int
+        The budget m; 5, because the paper's best multi-step method is at its plateau there.
+    action_mode, declare
+        See :class:`afsim.task.TaskSpec`.
+    reward : {"final", "dense", "sharpness"}
+        See :class:`afsim.task.FocusTask`.
+
+    Raises
+    ------
+    AfsimError
+        For an option that does not exist, or a reward that needs labels on stacks without.
+    """
+    if stacks is None:
+        stacks = open_demo()
+    elif not isinstance(stacks, StackSet):
+        stacks = StackSet.open(stacks)
+    camera = Camera(
+        stacks,
+        make_lens(lens) if isinstance(lens, str) else lens,
+        make_sensor(sensor) if isinstance(sensor, str) else sensor,
+        interpolation,
+    )
+    return FocusTask(camera, budget=steps, action_mode=action_mode, declare=declare, reward=reward)
+
+
+def observation_space(task: FocusTask, kind: ImageKind) -> spaces.Dict:
+    """Return the space of one game's observation: ``image``, ``command``, ``region`` and ``steps_left``."""
+    spec, (black, white) = task.spec, task.camera.stacks.levels
+    if kind not in _IMAGE_KINDS:
+        raise unknown("image kind", kind, _IMAGE_KINDS)
+    # As single precision has it, in which the pixels are computed.
+    darkest = np.float32(-black) * np.float32(1.0 / (white - black))
+    low, high = {"float32": (float(darkest), 1.0), "uint8": (0, 255), "uint16": (0, 65535)}[kind]
+    image = spaces.Box(low, high, (spec.views, spec.height, spec.width), np.dtype(kind).type)
+    return spaces.Dict(
+        {
+            "image": image,
+            "command": spaces.Box(0.0, 1.0, (1,), np.float32),
+            "region": spaces.Box(-1.0, 1.0, (2,), np.float32),
+            "steps_left": spaces.Box(0.0, float(spec.budget), (1,), np.float32),
+        }
+    )
+
+
+def action_space(spec: TaskSpec) -> spaces.Discrete | spaces.Box:
+    """Return the space of one game's action (see :class:`afsim.task.TaskSpec`)."""
+    if spec.action_mode == "continuous":
+        return spaces.Box(-1.0, 1.0, (2 if spec.declare else 1,), np.float32)
+    return spaces.Discrete(spec.actions)
+
+
+class BufferPool:
+    """Arrays of one shape, used again once nobody else holds them; so what is handed out is the holder's to keep.
+
+    Fresh memory costs more than the image written to it: the system clears it page by page.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: ImageKind) -> None:
+        self._shape, self._dtype = shape, dtype
+        self._buffers: deque[AnyImage] = deque(maxlen=_POOLED)
+
+    def take(self) -> AnyImage:
+        """Return an array that nobody else holds; a view of an array counts as holding it."""
+        for buffer, holders in zip(self._buffers, _holders(self._buffers), strict=True):
+            if holders == _UNHELD:
+                return buffer
+        self._buffers.append(np.empty(self._shape, self._dtype))
+        return self._buffers[-1]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle and copy a pool without its arrays."""
+        return type(self), (self._shape, self._dtype)
+
+
+def _holders(buffers: deque[AnyImage]) -> list[int]:
+    return [sys.getrefcount(buffer) for buffer in buffers]
+
+
+# What the interpreter counts for an array in the pool alone; versions differ in it.
+_UNHELD: Final = _holders(deque([np.empty(0)]))[0]
+
+
+class Replay:
+    """N games of one task, each lane with its own seed; the environments are shells over it.
+
+    Episode e of a lane has the key ``derive(base, e, EPISODE)``, its base key is drawn from the lane's generator
+    when it is seeded. So a lane plays the same whatever the other lanes do, in whatever order they end.
+
+    Parameters
+    ----------
+    task : FocusTask
+        The game.
+    lanes : int
+        How many are played at once.
+    kind : {"float32", "uint8", "uint16"}
+        Of the images (see :meth:`afsim.camera.Camera.capture`).
+    """
+
+    def __init__(self, task: FocusTask, lanes: int, kind: ImageKind) -> None:
+        if lanes < 1:
+            raise AfsimError(f"num_envs must be at least 1, got {lanes}")
+        self.task, self.lanes, self.kind = task, lanes, kind
+        self.keyed = np.zeros(lanes, dtype=np.bool_)
+        self._base = np.zeros(lanes, dtype=np.uint64)
+        self._episode = np.zeros(lanes, dtype=np.int64)
+        self._state: TaskState | None = None
+        spec = task.spec
+        self._pool = BufferPool((lanes, spec.views, spec.height, spec.width), kind)
+
+    @property
+    def state(self) -> TaskState:
+        """The games as they stand; before the first reset there are none, and it raises."""
+        if self._state is None:
+            raise ResetNeeded("no episode has begun: call reset() first")
+        return self._state
+
+    @property
+    def done(self) -> Mask:
+        """Mask (N,) of the games that have ended; a new array."""
+        return np.array(self.state.lanes["done"])
+
+    def rekey(self, lane: int, generator: np.random.Generator) -> None:
+        """Draw the base key of a lane; its next episode is number 0."""
+        self._base[lane] = generator.integers(2**64, dtype=np.uint64)
+        self._episode[lane] = 0
+        self.keyed[lane] = True
+
+    def begin(self, which: Mask, options: Mapping[str, Any] | None = None) -> None:
+        """Begin the next episode of the lanes of a mask (N,).
+
+        ``options`` may hold ``stack`` (position or name) and ``start`` (index): one for all lanes, or N of them.
+        """
+        chosen = {name: values[which] for name, values in self._chosen(options or {}).items()}
+        fresh = self.task.reset(self._keys(which), stack=chosen.get("stack"), start=chosen.get("start"))
+        if which.all():
+            self._state = fresh
+        else:
+            lanes, lens = self.state.lanes.copy(), self.state.lens.copy()
+            lanes[which], lens[which] = fresh.lanes, fresh.lens
+            self._state = TaskState(lanes, lens)
+        self._episode[which] += 1
+
+    def play(self, actions: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+        """Play one step in every game that has not ended and return the rewards (N,)."""
+        self._state, rewards = self.task.step(self.state, actions)
+        return rewards
+
+    def observe(self) -> Observation:
+        """Return what is seen of all lanes; the caller may keep it."""
+        return self.task.observe(self.state, kind=self.kind, out=self._pool.take())
+
+    def observe_some(self, which: Mask) -> Observation:
+        """Return what is seen of the lanes of a mask, in their order; the caller may keep it."""
+        part = TaskState(self.state.lanes[which], self.state.lens[which])
+        return self.task.observe(part, kind=self.kind, out=self._pool.take()[: len(part.lanes)])
+
+    def info(self) -> Lanes:
+        """Return the truth of all lanes (see :meth:`afsim.task.FocusTask.info`)."""
+        return self.task.info(self.state)
+
+    def _keys(self, which: Mask) -> Keys:
+        keys, episodes = self._base[which], self._episode[which]
+        for episode in np.unique(episodes):
+            same = episodes == episode
+            keys[same] = derive(keys[same], int(episode), Purpose.EPISODE)
+        return keys
+
+    def _chosen(self, options: Mapping[str, Any]) -> dict[str, npt.NDArray[np.generic]]:
+        for name in options:
+            if name not in _OPTIONS:
+                raise unknown("reset option", name, _OPTIONS)
+        chosen: dict[str, npt.NDArray[np.generic]] = {}
+        for name, value in options.items():
+            if value is None:
+                continue
+            numbers = np.asarray(self._positions(value) if name == "stack" else value)
+            if numbers.shape not in ((), (self.lanes,)):
+                raise AfsimError(
+                    f"reset option {name!r} must be one value or {self.lanes}, one a lane; "
+                    f"got shape {numbers.shape}"
+                )
+            chosen[name] = np.broadcast_to(numbers, (self.lanes,))
+        return chosen
+
+    def _positions(self, value: Any) -> Any:
+        """Return positions for the names of stacks, one or several; what is no name stays."""
+        if isinstance(value, str):
+            names = self.task.camera.stacks.names
+            if value not in names:
+                raise unknown("stack", value, names[:20])
+            return names.index(value)
+        if isinstance(value, Sequence) or (isinstance(value, np.ndarray) and value.dtype.kind in "UO"):
+            return [self._positions(one) for one in value]
+        return value

@@ -1,0 +1,162 @@
+"""The command line: what it answers, its exit status, and one walk from a folder of images to a page."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import afsim
+from afsim import cli
+from afsim.stackset import StackSet
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Two folders of six 8-bit images, 32 x 32, sharpest in the middle."""
+    rng = np.random.default_rng(0)
+    for scene in ("desk", "wall"):
+        folder = tmp_path / "images" / scene
+        folder.mkdir(parents=True)
+        texture = rng.uniform(-1.0, 1.0, (32, 32))
+        for k in range(6):
+            image = np.rint(128 + 100 / (1 + (k - 3) ** 2) * texture).astype(np.uint8)
+            assert cv2.imwrite(str(folder / f"{k}.png"), image)
+    return tmp_path / "images"
+
+
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_lists_every_command(word: str, capsys: Captured) -> None:
+    assert cli.main([word]) == 0
+    out = capsys.readouterr().out
+    assert "usage: afsim COMMAND" in out
+    for name in ("compare", "data", "play", "bench"):
+        assert f"  {name} " in out
+
+
+@pytest.mark.parametrize("name", ["compare", "play", "bench", "data info", "data import images"])
+def test_every_command_explains_its_options(name: str, capsys: Captured) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*name.split(), "--help"])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert f"usage: afsim {name}" in out
+    assert "--" in out
+
+
+def test_version(capsys: Captured) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"afsim {afsim.__version__}\n"
+
+
+@pytest.mark.parametrize("words", [[], ["data"], ["data", "export"], ["data", "import"], ["focus"]])
+def test_a_wrong_call_exits_with_2(words: list[str], capsys: Captured) -> None:
+    assert cli.main(words) == 2
+    assert "".join(capsys.readouterr())
+
+
+def test_an_unknown_command_is_named_with_those_there_are(capsys: Captured) -> None:
+    assert cli.main(["focus"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "unknown command 'focus'; expected one of: compare, data" in captured.err
+
+
+def test_an_unknown_option_exits_with_2(capsys: Captured) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["compare", "--magic", "1"])
+    assert stop.value.code == 2
+    assert "--magic" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("compare --policies magic --out OUT", "unknown policy 'magic'"),
+        ("compare --stacks nowhere --out OUT", "nowhere"),
+        ("compare --steps 0 --out OUT", "steps must be at least 1, got 0"),
+        ("data info --stacks nowhere", "nowhere"),
+        ("data import magic OUT --source nowhere", "unknown reader 'magic'; expected one of: images, learnaf"),
+        ("data import images OUT --source nowhere", "nowhere"),
+        ("play --terminal --stack magic", "unknown stack 'magic'"),
+        ("play --terminal --lens [/red]", "unknown lens preset '[/red]'"),
+    ],
+)
+def test_an_error_is_one_message_on_the_error_stream(
+    words: str, message: str, tmp_path: Path, capsys: Captured
+) -> None:
+    out = tmp_path / "out"
+    assert cli.main(words.replace("OUT", str(out)).split()) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = [line for line in captured.err.splitlines() if line.startswith("error: ")]
+    assert message in line
+    assert "Traceback" not in captured.err
+    assert not out.exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_an_error_too(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "a long name, so that the message would not fit on one line of a terminal"
+    assert cli.main(["compare", "--out", str(out), "--quiet"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert str(out) in err
+
+
+def test_an_interrupt_exits_with_130(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    def interrupted(words: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli._COMMANDS, "compare", interrupted)
+    assert cli.main(["compare"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_from_a_folder_of_images_to_a_page(images: Path, tmp_path: Path, capsys: Captured) -> None:
+    made, sheet, out = tmp_path / "set", tmp_path / "sheet.png", tmp_path / "out"
+    assert cli.main(["data", "import", "images", str(made), "--source", str(images)]) == 0
+    assert capsys.readouterr().out == f"{made}\n"
+    assert StackSet.open(made).scenes == ["desk", "wall"]
+
+    assert cli.main(["data", "info", "--stacks", str(made), "--picture", str(sheet), "--verify"]) == 0
+    shown = capsys.readouterr().out
+    assert "0 of 2" in shown
+    assert "32 x 32 pixels" in shown
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+
+    words = ["compare", "--stacks", str(made), "--out", str(out), "--steps", "2", "--policies", "stay,sweep"]
+    assert cli.main(words) == 0
+    assert "withheld" in capsys.readouterr().out
+    assert (out / "report.html").exists()
+
+
+def test_a_set_is_replaced_only_when_asked(images: Path, tmp_path: Path, capsys: Captured) -> None:
+    words = ["data", "import", "images", str(tmp_path / "set"), "--source", str(images)]
+    assert cli.main(words) == 0
+    before = StackSet.open(tmp_path / "set").digest
+    for path in images.glob("*/0.png"):
+        assert cv2.imwrite(str(path), np.full((32, 32), 7, np.uint8))
+    assert cli.main(words) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert StackSet.open(tmp_path / "set").digest == before
+    assert cli.main([*words, "--replace"]) == 0
+    assert StackSet.open(tmp_path / "set").digest != before
+
+
+def test_info_of_the_demo_needs_no_file(capsys: Captured) -> None:
+    assert cli.main(["data", "info"]) == 0
+    assert "digest" in capsys.readouterr().out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from afsim.cli import main; status = main(['--help']); "
+        "print(sorted({'torch', 'numba', 'matplotlib'} & set(sys.modules))); sys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
