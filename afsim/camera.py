@@ -117,10 +117,10 @@ class Camera:
         rows = out.reshape(len(ids), -1)
         slices, n = self._slices, geometry.n
         black, gain, half, low, top = self._scalings[kind]
-        nearest = self.interpolation == "nearest"
+        nearest, raw = self.interpolation == "nearest", kind == "uint16"
 
         def expose(begin: int, end: int) -> None:
-            _blend(slices, n, ids, positions, weights, nearest, black, gain, half, low, top, rows, begin, end)
+            _blend(slices, n, ids, positions, weights, nearest, raw, black, gain, half, low, top, rows, begin, end)
 
         over_lanes(expose, len(ids), at_least=_LANES_PER_THREAD)
         if self.sensor.adds_noise and kind == "float32":
@@ -147,6 +147,7 @@ def _blend(
     positions: FloatArray,
     weights: FloatArray,
     nearest: bool,
+    raw: bool,
     black: np.float32,
     gain: np.float32,
     half: np.float32,
@@ -167,6 +168,10 @@ def _blend(
         below = int(place)
         if samples == 1 and place == below:
             row = slices[first + below]
+            if raw:
+                for p in range(pixels):
+                    out[lane, p] = row[p]
+                continue
             for p in range(pixels):
                 value = (np.float32(row[p]) - black) * gain + half
                 out[lane, p] = min(max(value, low), top)

@@ -50,8 +50,10 @@ class PlayConfig:
         Moves there are, at least 1. Ten, twice the environments' five: a person has no features to read off.
     seed : int
         Of the draws.
-    lens, sensor : str
-        Presets.
+    lens : str
+        Lens preset.
+    sensor : str
+        Sensor preset.
     terminal : bool
         Play in the terminal even where there is a display.
     """

@@ -1,7 +1,7 @@
 """Contrast measures: one number an image, higher where it is sharper.
 
-Each takes green images (..., H, W), normalised (0 black, 1 white) and linear, and returns (...) float64. Borders are
-replicated. Ties between slices go to the smallest index.
+Each takes green images (..., H, W), normalised (0 black, 1 white) and linear, and returns (...) float64. Borders
+are replicated. Ties between slices go to the smallest index.
 """
 
 from collections.abc import Callable
