@@ -57,7 +57,7 @@ class Lens:
 
     def exposure_path(self, state: LensState, exposure_ms: float) -> tuple[FloatArray, FloatArray]:
         """Return positions (N, S) and weights (N, S) over an exposure; S = 1 where the lens stands still."""
-        positions = np.asarray(state["position"], dtype=np.float64)[:, None]
+        positions: FloatArray = state["position"][:, None]
         return positions, np.ones(positions.shape)
 
     def travel_table_um(self, diopters: FloatArray | None) -> FloatArray:

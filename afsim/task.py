@@ -3,7 +3,6 @@
 A state is a value: keep one to undo, hand a copy to another policy to fork.
 """
 
-import math
 from typing import Final, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -11,8 +10,8 @@ import numpy.typing as npt
 
 from afsim.camera import AnyImage, Camera, ImageKind
 from afsim.errors import AfsimError, unknown
-from afsim.jit import compiled
 from afsim.keys import Keys, Purpose, derive, integers
+from afsim.lanes import INFO, LANE, Lanes, describe_position, describe_truth, play_lanes
 from afsim.lens import LensState
 from afsim.measures import relative_sharpness
 from afsim.taskspec import ActionMode, FloatArray, TaskSpec, Timing
@@ -21,6 +20,7 @@ __all__ = [
     "INFO_FIELDS",
     "ActionMode",
     "FocusTask",
+    "Lanes",
     "Observation",
     "Reward",
     "TaskSpec",
@@ -29,51 +29,10 @@ __all__ = [
 ]
 
 IntArray = npt.NDArray[np.int64]
-Lanes = npt.NDArray[np.void]
 Observation = dict[str, npt.NDArray[np.generic]]
 Reward = Literal["final", "dense", "sharpness"]
 
-_LANE: Final = np.dtype(
-    [
-        ("key", "<u8"),
-        ("stack", "<i8"),
-        ("start", "<i8"),
-        ("step", "<i8"),
-        ("command", "<f8"),
-        ("position", "<f8"),
-        ("moves", "<i8"),
-        ("reversals", "<i8"),
-        ("heading", "<i8"),
-        ("travel_index", "<f8"),
-        ("travel_um", "<f8"),
-        ("time_ms", "<f8"),
-        ("declared", "?"),
-        ("done", "?"),
-    ]
-)
-_INFO: Final = np.dtype(
-    [
-        ("stack", "<i8"),
-        ("start", "<i8"),
-        ("step", "<i8"),
-        ("command", "<f8"),
-        ("position", "<f8"),
-        ("labelled", "?"),
-        ("best_index", "<f8"),
-        ("best_index_exact", "<f8"),
-        ("error", "<f8"),
-        ("exact_error", "<f8"),
-        ("success", "?"),
-        ("moves", "<i8"),
-        ("reversals", "<i8"),
-        ("travel_index", "<f8"),
-        ("travel_um", "<f8"),
-        ("time_ms", "<f8"),
-        ("reachable", "?"),
-        ("declared", "?"),
-    ]
-)
-INFO_FIELDS: Final = tuple(_INFO.names or ())
+INFO_FIELDS: Final = tuple(INFO.names or ())
 
 
 class TaskState(NamedTuple):
@@ -156,7 +115,7 @@ class FocusTask:
             For numbers that are no stack or no index, or not one a game.
         """
         count, n = len(self.camera.stacks), self.spec.n
-        lanes = np.zeros(len(keys), dtype=_LANE)
+        lanes = np.zeros(len(keys), dtype=LANE)
         lanes["key"] = keys
         lanes["stack"] = (
             integers(keys, 0, Purpose.STACK, count) if stack is None else _within(stack, count, len(keys), "stack")
@@ -194,8 +153,10 @@ class FocusTask:
         keys = state.lanes["key"]
         settling = camera.lens.settling_ms(state.lens, command)
         lens = camera.lens.move(state.lens, command, settling, keys)
-        lanes = state.lanes.copy()
-        _advance(
+        # Filled by the loop: numpy copies structured arrays field by field, which takes longer than the game.
+        lanes, rewards = np.empty_like(state.lanes), np.empty(len(state.lanes))
+        over = play_lanes(
+            state.lanes,
             lanes,
             command,
             declares,
@@ -205,11 +166,13 @@ class FocusTask:
             self._table_um,
             self.spec.budget,
             timing.frame_ms,
-            timing.inference_ms + timing.command_ms,
+            timing.decision_ms,
             camera.sensor.exposure_ms,
+            self.truth,
+            self.spec.n,
+            self.reward == "dense",
+            rewards,
         )
-        rewards = np.empty(len(lanes))
-        over = _pay(state.lanes, lanes, self.truth, self.spec.n, self.reward == "dense", rewards)
         if over:
             ended = state.lanes["done"]
             lens[ended] = state.lens[ended]
@@ -249,13 +212,13 @@ class FocusTask:
         command = np.empty((len(lanes), 1), dtype=np.float32)
         region = np.empty((len(lanes), 2), dtype=np.float32)
         steps_left = np.empty((len(lanes), 1), dtype=np.float32)
-        _describe_position(lanes, self._regions, self.spec.n, self.spec.budget, command, region, steps_left)
+        describe_position(lanes, self._regions, self.spec.n, self.spec.budget, command, region, steps_left)
         return {"command": command, "region": region, "steps_left": steps_left}
 
     def info(self, state: TaskState) -> Lanes:
         """Return the truth of N games: a structured array (N,), always with the same fields."""
-        info = np.empty(len(state.lanes), dtype=_INFO)
-        _describe_truth(state.lanes, self._label, self.truth, info)
+        info = np.empty(len(state.lanes), dtype=INFO)
+        describe_truth(state.lanes, self._label, self.truth, info)
         return info
 
 
@@ -266,105 +229,3 @@ def _within(values: npt.ArrayLike, count: int, lanes: int, what: str) -> IntArra
     if numbers.shape not in ((), (lanes,)):
         raise AfsimError(f"{what} must be one number or {lanes}, one a game, got shape {numbers.shape}")
     return numbers.astype(np.int64)
-
-
-@compiled
-def _advance(
-    lanes: Lanes,
-    command: FloatArray,
-    declares: npt.NDArray[np.bool_],
-    last: npt.NDArray[np.bool_],
-    position: FloatArray,
-    settling: FloatArray,
-    table_um: FloatArray,
-    budget: int,
-    frame_ms: float,
-    decision_ms: float,
-    exposure_ms: float,
-) -> None:
-    """Count one step of every game in place."""
-    for i in range(lanes.size):
-        lane = lanes[i]
-        if lane["done"]:
-            continue
-        if declares[i]:
-            lane["declared"] = True
-            lane["done"] = True
-            lane["time_ms"] += decision_ms
-            continue
-        lane["step"] += 1
-        lane["done"] = last[i] or lane["step"] >= budget
-        change = command[i] - lane["command"]
-        if change != 0.0:
-            lane["moves"] += 1
-            heading = 1 if change > 0 else -1
-            if heading == -lane["heading"]:
-                lane["reversals"] += 1
-            lane["heading"] = heading
-            lane["travel_index"] += abs(position[i] - lane["position"])
-            if table_um.size > 1:
-                lane["travel_um"] += abs(_at(table_um, position[i]) - _at(table_um, lane["position"]))
-        lane["command"] = command[i]
-        lane["position"] = position[i]
-        spent = decision_ms + settling[i]
-        # Nobody acts on an image after the last move, so it is not exposed.
-        if lane["done"]:
-            lane["time_ms"] += spent
-        else:
-            lane["time_ms"] += frame_ms * math.ceil((spent + exposure_ms) / frame_ms - 1e-9)
-
-
-@compiled
-def _pay(before: Lanes, after: Lanes, truth: FloatArray, n: int, dense: bool, rewards: FloatArray) -> int:
-    """Write the rewards that the truth decides and return how many games were over before."""
-    over = 0
-    for i in range(after.size):
-        rewards[i] = 0.0
-        if before[i]["done"]:
-            over += 1
-        elif dense or after[i]["done"]:
-            rewards[i] = -abs(after[i]["position"] - truth[after[i]["stack"]]) / (n - 1)
-    return over
-
-
-@compiled
-def _at(table: FloatArray, position: float) -> float:
-    below = min(int(position), table.size - 2)
-    return float(table[below] + (position - below) * (table[below + 1] - table[below]))
-
-
-@compiled
-def _describe_position(
-    lanes: Lanes,
-    regions: npt.NDArray[np.float32],
-    n: int,
-    budget: int,
-    command: npt.NDArray[np.float32],
-    region: npt.NDArray[np.float32],
-    steps_left: npt.NDArray[np.float32],
-) -> None:
-    for i in range(lanes.size):
-        lane = lanes[i]
-        command[i, 0] = lane["command"] / (n - 1)
-        region[i, 0] = regions[lane["stack"], 0]
-        region[i, 1] = regions[lane["stack"], 1]
-        steps_left[i, 0] = 0 if lane["declared"] else budget - lane["step"]
-
-
-@compiled
-def _describe_truth(lanes: Lanes, label: FloatArray, truth: FloatArray, info: Lanes) -> None:
-    for i in range(lanes.size):
-        lane, out = lanes[i], info[i]
-        stack = lane["stack"]
-        out["stack"], out["start"], out["step"] = stack, lane["start"], lane["step"]
-        out["command"], out["position"] = lane["command"], lane["position"]
-        out["labelled"] = not np.isnan(truth[stack])
-        out["best_index"], out["best_index_exact"] = label[stack], truth[stack]
-        out["error"] = np.floor(lane["position"] + 0.5) - label[stack]
-        out["exact_error"] = lane["position"] - truth[stack]
-        out["success"] = abs(out["exact_error"]) <= 1.0
-        out["moves"], out["reversals"] = lane["moves"], lane["reversals"]
-        out["travel_index"], out["travel_um"] = lane["travel_index"], lane["travel_um"]
-        out["time_ms"] = lane["time_ms"]
-        out["reachable"] = True
-        out["declared"] = lane["declared"]

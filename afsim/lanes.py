@@ -1,0 +1,185 @@
+"""The games of a batch as one structured array, and the compiled loops that play and describe them."""
+
+import math
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from afsim.jit import compiled
+
+FloatArray = npt.NDArray[np.float64]
+Lanes = npt.NDArray[np.void]
+
+LANE: Final = np.dtype(
+    [
+        ("key", "<u8"),
+        ("stack", "<i8"),
+        ("start", "<i8"),
+        ("step", "<i8"),
+        ("command", "<f8"),
+        ("position", "<f8"),
+        ("moves", "<i8"),
+        ("reversals", "<i8"),
+        ("heading", "<i8"),
+        ("travel_index", "<f8"),
+        ("travel_um", "<f8"),
+        ("time_ms", "<f8"),
+        ("declared", "?"),
+        ("done", "?"),
+    ]
+)
+INFO: Final = np.dtype(
+    [
+        ("stack", "<i8"),
+        ("start", "<i8"),
+        ("step", "<i8"),
+        ("command", "<f8"),
+        ("position", "<f8"),
+        ("labelled", "?"),
+        ("best_index", "<f8"),
+        ("best_index_exact", "<f8"),
+        ("error", "<f8"),
+        ("exact_error", "<f8"),
+        ("success", "?"),
+        ("moves", "<i8"),
+        ("reversals", "<i8"),
+        ("travel_index", "<f8"),
+        ("travel_um", "<f8"),
+        ("time_ms", "<f8"),
+        ("reachable", "?"),
+        ("declared", "?"),
+    ]
+)
+
+
+@compiled
+def _advance(
+    lane: Any,
+    command: float,
+    declares: bool,
+    last: bool,
+    position: float,
+    settling_ms: float,
+    table_um: FloatArray,
+    budget: int,
+    frame_ms: float,
+    decision_ms: float,
+    exposure_ms: float,
+) -> None:
+    """Count one step of one game in place."""
+    if declares:
+        lane["declared"] = True
+        lane["done"] = True
+        lane["time_ms"] += decision_ms
+        return
+    lane["step"] += 1
+    lane["done"] = last or lane["step"] >= budget
+    change = command - lane["command"]
+    if change != 0.0:
+        lane["moves"] += 1
+        heading = 1 if change > 0 else -1
+        if heading == -lane["heading"]:
+            lane["reversals"] += 1
+        lane["heading"] = heading
+        lane["travel_index"] += abs(position - lane["position"])
+        if table_um.size > 1:
+            lane["travel_um"] += abs(_at(table_um, position) - _at(table_um, lane["position"]))
+    lane["command"] = command
+    lane["position"] = position
+    spent = decision_ms + settling_ms
+    # Nobody acts on an image after the last move, so it is not exposed.
+    if lane["done"]:
+        lane["time_ms"] += spent
+    else:
+        lane["time_ms"] += frame_ms * math.ceil((spent + exposure_ms) / frame_ms - 1e-9)
+
+
+@compiled
+def play_lanes(
+    before: Lanes,
+    after: Lanes,
+    command: FloatArray,
+    declares: npt.NDArray[np.bool_],
+    last: npt.NDArray[np.bool_],
+    position: FloatArray,
+    settling: FloatArray,
+    table_um: FloatArray,
+    budget: int,
+    frame_ms: float,
+    decision_ms: float,
+    exposure_ms: float,
+    truth: FloatArray,
+    n: int,
+    dense: bool,
+    rewards: FloatArray,
+) -> int:
+    """Write every game after one step and the rewards that the truth decides; return how many were over before."""
+    over = 0
+    for i in range(before.size):
+        after[i] = before[i]
+        rewards[i] = 0.0
+        if before[i]["done"]:
+            over += 1
+            continue
+        _advance(
+            after[i],
+            command[i],
+            declares[i],
+            last[i],
+            position[i],
+            settling[i],
+            table_um,
+            budget,
+            frame_ms,
+            decision_ms,
+            exposure_ms,
+        )
+        if dense or after[i]["done"]:
+            rewards[i] = -abs(after[i]["position"] - truth[after[i]["stack"]]) / (n - 1)
+    return over
+
+
+@compiled
+def _at(table: FloatArray, position: float) -> float:
+    below = min(int(position), table.size - 2)
+    return float(table[below] + (position - below) * (table[below + 1] - table[below]))
+
+
+@compiled
+def describe_position(
+    lanes: Lanes,
+    regions: npt.NDArray[np.float32],
+    n: int,
+    budget: int,
+    command: npt.NDArray[np.float32],
+    region: npt.NDArray[np.float32],
+    steps_left: npt.NDArray[np.float32],
+) -> None:
+    """Write what a policy knows of every game besides the image: (N, 1), (N, 2) and (N, 1)."""
+    for i in range(lanes.size):
+        lane = lanes[i]
+        command[i, 0] = lane["command"] / (n - 1)
+        region[i, 0] = regions[lane["stack"], 0]
+        region[i, 1] = regions[lane["stack"], 1]
+        steps_left[i, 0] = 0 if lane["declared"] else budget - lane["step"]
+
+
+@compiled
+def describe_truth(lanes: Lanes, label: FloatArray, truth: FloatArray, info: Lanes) -> None:
+    """Write the truth of every game into ``info`` (N,) of type :data:`INFO`."""
+    for i in range(lanes.size):
+        lane, out = lanes[i], info[i]
+        stack = lane["stack"]
+        out["stack"], out["start"], out["step"] = stack, lane["start"], lane["step"]
+        out["command"], out["position"] = lane["command"], lane["position"]
+        out["labelled"] = not np.isnan(truth[stack])
+        out["best_index"], out["best_index_exact"] = label[stack], truth[stack]
+        out["error"] = np.floor(lane["position"] + 0.5) - label[stack]
+        out["exact_error"] = lane["position"] - truth[stack]
+        out["success"] = abs(out["exact_error"]) <= 1.0
+        out["moves"], out["reversals"] = lane["moves"], lane["reversals"]
+        out["travel_index"], out["travel_um"] = lane["travel_index"], lane["travel_um"]
+        out["time_ms"] = lane["time_ms"]
+        out["reachable"] = True
+        out["declared"] = lane["declared"]
