@@ -10,6 +10,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from afsim.errors import AfsimError
 from afsim.jit import compiled
 
 Keys = npt.NDArray[np.uint64]
@@ -37,15 +38,15 @@ def mix(key: np.uint64, counter: np.uint64) -> np.uint64:
 
 
 @compiled
-def _derive(keys: Keys, step: np.uint64, purpose: np.uint64, out: Keys) -> None:
+def _derive(keys: Keys, steps: Keys, purpose: np.uint64, out: Keys) -> None:
     for lane in range(keys.size):
-        out[lane] = mix(mix(keys[lane], step), purpose)
+        out[lane] = mix(mix(keys[lane], steps[lane % steps.size]), purpose)
 
 
-def derive(keys: Keys, step: int, purpose: Purpose) -> Keys:
-    """Return one new key a lane, (N,) uint64, for (key, step, purpose)."""
+def derive(keys: Keys, step: int | npt.NDArray[np.integer], purpose: Purpose) -> Keys:
+    """Return one new key a lane, (N,) uint64, for (key, step, purpose); ``step`` is one number or one a lane."""
     out = np.empty_like(keys)
-    _derive(keys, np.uint64(step), np.uint64(purpose), out)
+    _derive(keys, np.atleast_1d(np.asarray(step, dtype=np.uint64)), np.uint64(purpose), out)
     return out
 
 
@@ -63,8 +64,13 @@ def uniform(keys: Keys, step: int, purpose: Purpose) -> npt.NDArray[np.float64]:
 
 
 def lane_keys(seed: int, lanes: npt.ArrayLike) -> Keys:
-    """Return a key for each lane number, (N,) uint64, the same whatever the other lanes are."""
-    numbers = np.asarray(lanes, dtype=np.uint64)
-    out = np.empty_like(numbers)
-    _derive(numbers, np.uint64(seed), np.uint64(Purpose.EPISODE), out)
-    return out
+    """Return a key for each lane number, (N,) uint64, the same whatever the other lanes are.
+
+    Raises
+    ------
+    AfsimError
+        For a seed outside 0 ... 2**64 - 1.
+    """
+    if not 0 <= seed < 2**64:
+        raise AfsimError(f"seed must be in 0 ... 2**64 - 1, got {seed}")
+    return derive(np.asarray(lanes, dtype=np.uint64), seed, Purpose.EPISODE)

@@ -86,7 +86,7 @@ class Arena:
     Raises
     ------
     AfsimError
-        For starts that are no indices, or a negative seed.
+        For starts that are no indices, or a seed out of range.
     """
 
     def __init__(self, camera: Camera, *, starts: npt.ArrayLike | None = None, seed: int = 0) -> None:
@@ -94,8 +94,6 @@ class Arena:
         every = np.arange(n) if starts is None else np.asarray(starts, dtype=np.int64)
         if every.size == 0 or every.min() < 0 or every.max() >= n:
             raise AfsimError(f"starts must be indices in 0 ... {n - 1}, got {every.tolist()}")
-        if seed < 0:
-            raise AfsimError(f"seed must be 0 or more, got {seed}")
         self.camera = camera
         self.stack = np.repeat(np.arange(count), len(every))
         self.start = np.tile(every, count)

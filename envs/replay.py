@@ -224,11 +224,7 @@ class Replay:
         return self.task.info(self.state)
 
     def _keys(self, which: Mask) -> Keys:
-        keys, episodes = self._base[which], self._episode[which]
-        for episode in np.unique(episodes):
-            same = episodes == episode
-            keys[same] = derive(keys[same], int(episode), Purpose.EPISODE)
-        return keys
+        return derive(self._base[which], self._episode[which], Purpose.EPISODE)
 
     def _chosen(self, options: Mapping[str, Any]) -> dict[str, npt.NDArray[np.generic]]:
         for name in options:

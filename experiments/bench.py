@@ -152,7 +152,7 @@ def _vector_rates(stacks: StackSet, kind: str, config: BenchConfig) -> list[list
 
 
 def _single_rates(stacks: StackSet, kind: str, config: BenchConfig) -> list[list[float]]:
-    ours = gymnasium.make(ENVIRONMENT_ID, stacks=stacks, image_kind=kind, disable_env_checker=True).unwrapped
+    ours = gymnasium.make(ENVIRONMENT_ID, stacks=stacks, image_kind=kind).unwrapped
     reference = LookupEnv(_observed(stacks, kind))
     actions = np.random.default_rng(0).integers(0, stacks.n, 64)
     turn = iter(range(sys.maxsize))

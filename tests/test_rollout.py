@@ -78,7 +78,7 @@ def test_starts_that_are_no_indices_are_refused(stacks: StackSet, starts: list[i
 
 
 def test_a_negative_seed_is_refused(stacks: StackSet) -> None:
-    with pytest.raises(AfsimError, match="seed must be 0 or more, got -1"):
+    with pytest.raises(AfsimError, match=r"seed must be in 0 ... 2\*\*64 - 1, got -1"):
         Arena(Camera(stacks), seed=-1)
 
 
