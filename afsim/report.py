@@ -52,6 +52,10 @@ def _outcome(row: Row) -> str:
     return " / ".join(_fixed(100 * number(row, name), 0) for name in ("focused", "failed", "focused_but_wrong"))
 
 
+def _worst_start(row: Row) -> str:
+    return f"{number(row, 'worst_start'):.0f}: {_fixed(number(row, 'worst_start_mae'), 1)}"
+
+
 def _accuracy_columns() -> tuple[Column, ...]:
     share = "Share of episodes that end {} of the label (position rounded to a slice)."
     return (
@@ -61,6 +65,17 @@ def _accuracy_columns() -> tuple[Column, ...]:
         Column("≤ 4", share.format("within 4 slices"), _field("le4", 3)),
         Column("MAE", "Mean absolute error against the label, in slices.", _field("mae", 2)),
         Column("RMSE [95 %]", "Root mean square error, in slices; bootstrap interval by scene.", _rmse),
+        Column(
+            "exact MAE",
+            "Mean absolute error of the unrounded position against the exact truth.",
+            _field("exact_mae", 2),
+        ),
+        Column("p95", "95th percentile of the absolute error against the label, in slices.", _field("p95", 1)),
+        Column(
+            "worst start",
+            "The start index from which the mean absolute error is largest, and that error.",
+            _worst_start,
+        ),
     )
 
 
@@ -80,6 +95,7 @@ def columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         *accuracy,
         Column("obs.", "Observations: slices exposed, mean per episode.", _field("observations", 1)),
         Column("moves", "Lens commands that differ from the last, mean per episode.", _field("moves", 1)),
+        Column("reversals", "Changes of the lens's direction, mean per episode.", _field("reversals", 1)),
         Column(f"travel ({unit})", f"Path of the lens, in {unit}, mean per episode.", _field(travel, digits)),
         Column("time (ms)", "Simulated from declared costs, mean per episode.", _field("time_ms", 0)),
         Column(
@@ -98,7 +114,10 @@ def table(rows: Sequence[Row]) -> list[list[str]]:
 
 
 # What a narrow terminal loses first: each is coarse, or told by a column that stays.
-_LEAVES_FIRST = ("≤ 2", "moves", "≤ 4", "obs.", "focused / failed / wrong (%)", "time (ms)", "≤ 1", "= 0")
+_LEAVES_FIRST = (
+    *("exact MAE", "p95", "worst start", "reversals", "≤ 2", "moves", "≤ 4", "obs."),
+    *("focused / failed / wrong (%)", "time (ms)", "≤ 1", "= 0"),
+)
 
 
 def _fit(columns_of_cells: list[tuple[str, ...]], width: int) -> tuple[list[tuple[str, ...]], list[str]]:
@@ -127,7 +146,7 @@ def screen_table(
         What is withheld and why; printed below.
     width : int, optional
         The terminal's width in characters. A table that is wider leaves out columns, and says which, because a
-        number that is cut short is a wrong number. By default all columns stay (about 115 characters).
+        number that is cut short is a wrong number. By default all columns stay (about 155 characters).
 
     Raises
     ------

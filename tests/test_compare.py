@@ -173,7 +173,7 @@ def test_an_interrupted_run_leaves_nothing(
         ({"sensor": "magic"}, "unknown sensor preset 'magic'"),
         ({"interpolation": "cubic"}, "unknown interpolation 'cubic'"),
         ({"steps": 0}, "steps must be at least 1, got 0"),
-        ({"seed": -1}, "seed must be 0 or more, got -1"),
+        ({"seed": -1}, "seed must be in 0"),
     ],
 )
 def test_what_does_not_exist_is_named_and_nothing_is_written(
