@@ -108,7 +108,7 @@ class Game:
         """
         camera = Camera(stacks, make_lens(config.lens), make_sensor(config.sensor))
         # The only reward that needs no label; the game shows none.
-        task = FocusTask(camera, budget=config.steps, declare=True, reward="sharpness")
+        task = FocusTask(camera, budget=config.steps, declare=True, reward="none")
         stack = find_stack(stacks, config.stack)
         state = task.reset(lane_keys(config.seed, [0]), stack=stack, start=config.start)
         return cls(task, (_look(task, state),))

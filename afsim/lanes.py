@@ -112,6 +112,7 @@ def play_lanes(
     truth: FloatArray,
     n: int,
     dense: bool,
+    final: bool,
     rewards: FloatArray,
 ) -> int:
     """Write every game after one step and the rewards that the truth decides; return how many were over before."""
@@ -135,7 +136,7 @@ def play_lanes(
             decision_ms,
             exposure_ms,
         )
-        if dense or after[i]["done"]:
+        if dense or (final and after[i]["done"]):
             rewards[i] = -abs(after[i]["position"] - truth[after[i]["stack"]]) / (n - 1)
     return over
 

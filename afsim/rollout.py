@@ -103,7 +103,15 @@ class Arena:
     @cached_property
     def sharpness(self) -> FloatArray:
         """Sharpness (N, n) of every slice relative to the best of its stack."""
-        return np.stack([relative_sharpness(stack.green()) for stack in self.camera.stacks])
+        stacks = self.camera.stacks
+        rows = np.empty((len(stacks), stacks.n))
+
+        def measure(begin: int, end: int) -> None:
+            for i in range(begin, end):
+                rows[i] = relative_sharpness(stacks[i].green())
+
+        over_lanes(measure, len(stacks), at_least=1)
+        return rows
 
     def features(self, policy: FocusPolicy) -> Features:
         """Return the policy's features of every recorded slice, (N, n, ...); kept for the next budget."""

@@ -30,7 +30,7 @@ __all__ = [
 
 IntArray = npt.NDArray[np.int64]
 Observation = dict[str, npt.NDArray[np.generic]]
-Reward = Literal["final", "dense", "sharpness"]
+Reward = Literal["final", "dense", "sharpness", "none"]
 
 INFO_FIELDS: Final = tuple(INFO.names or ())
 
@@ -53,9 +53,10 @@ class FocusTask:
         Steps m.
     action_mode, declare, timing
         See :class:`TaskSpec`.
-    reward : {"final", "dense", "sharpness"}
+    reward : {"final", "dense", "sharpness", "none"}
         ``final``: -|position - truth| / (n-1), once, at the end. ``dense``: the same at every step.
         ``sharpness``: relative sharpness of the slice ended at, minus 1, once; needs no label.
+        ``none``: 0 always, where nobody learns.
 
     Raises
     ------
@@ -93,7 +94,7 @@ class FocusTask:
         self._label = np.where(stacks.best_index >= 0, stacks.best_index.astype(np.float64), np.nan)
         self._regions = stacks.regions.astype(np.float32)
         self._table_um = camera.lens.travel_table_um(stacks.diopters)
-        if reward != "sharpness" and not stacks.labelled.all():
+        if reward in ("final", "dense") and not stacks.labelled.all():
             missing = stacks.names[int(np.flatnonzero(~stacks.labelled)[0])]
             raise AfsimError(
                 f"reward {reward!r} needs a label for every stack, but {missing!r} has none; "
@@ -171,6 +172,7 @@ class FocusTask:
             self.truth,
             self.spec.n,
             self.reward == "dense",
+            self.reward == "final",
             rewards,
         )
         if over:

@@ -67,7 +67,7 @@ def make_task(
         The budget m; 5, because the paper's best multi-step method is at its plateau there.
     action_mode, declare
         See :class:`afsim.task.TaskSpec`.
-    reward : {"final", "dense", "sharpness"}
+    reward : {"final", "dense", "sharpness", "none"}
         See :class:`afsim.task.FocusTask`.
 
     Raises

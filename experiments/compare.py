@@ -72,7 +72,7 @@ def run(
     stacks = stacks if stacks is not None else open_stacks(config.stacks)
     camera = Camera(stacks, make_lens(config.lens), make_sensor(config.sensor), config.interpolation)
     arena = Arena(camera, seed=config.seed)
-    tasks = [FocusTask(camera, budget=m, reward="sharpness") for m in budgets(config.steps)]
+    tasks = [FocusTask(camera, budget=m, reward="none") for m in budgets(config.steps)]
     names = [name.strip() for name in config.policies.split(",") if name.strip()]
     if not names:
         raise AfsimError("no policies to compare; expected names separated by commas")

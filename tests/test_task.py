@@ -212,7 +212,7 @@ def test_options_that_do_not_exist_are_refused(stacks: StackSet) -> None:
         make_task(stacks, budget=0)
     with pytest.raises(AfsimError, match="unknown action mode 'polar'; expected one of: absolute, continuous"):
         make_task(stacks, action_mode="polar")
-    with pytest.raises(AfsimError, match="unknown reward 'gold'; expected one of: dense, final, sharpness"):
+    with pytest.raises(AfsimError, match="unknown reward 'gold'; expected one of: dense, final, none, sharpness"):
         make_task(stacks, reward="gold")
 
 
@@ -288,3 +288,12 @@ def test_a_batch_is_its_single_games(stacks: StackSet) -> None:
         np.testing.assert_array_equal(
             task.observe(batch)["image"], np.concatenate([task.observe(one)["image"] for one in singles])
         )
+
+
+def test_the_reward_none_is_zero_and_needs_no_labels(unlabelled_stacks: StackSet) -> None:
+    task = FocusTask(Camera(unlabelled_stacks), budget=2, reward="none")
+    state = task.reset(lane_keys(0, np.arange(3)))
+    for _ in range(2):
+        state, rewards = task.step(state, np.array([0, 1, 2]))
+        assert rewards.tolist() == [0.0, 0.0, 0.0]
+    assert state.lanes["done"].all()
