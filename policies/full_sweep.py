@@ -1,15 +1,14 @@
 """See every slice and take the sharpest: the focal-stack rows (I*) of the paper's Table 1."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from afsim.keys import Keys
-from afsim.measures import get_measure
-from afsim.policy import Features, FloatArray, FocusPolicy, Knowledge, Status
+from afsim.policies.contrast import ContrastPolicy
+from afsim.policy import Features, FloatArray, Knowledge, Status
 from afsim.task import Observation
 
 
@@ -22,35 +21,10 @@ class SweepMemory(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FullSweep(FocusPolicy):
-    """Go to the slice of the highest contrast; ties to the smallest index.
+class FullSweep(ContrastPolicy):
+    """Go to the slice of the highest contrast; ties to the smallest index."""
 
-    Attributes
-    ----------
-    measure : str
-        A contrast measure; by default the one with the paper's best mean absolute error.
-    """
-
-    measure: str = "mean_local_norm_dist_sq"
     requires: ClassVar[frozenset[str]] = frozenset({"stack"})
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        get_measure(self.measure)
-
-    @staticmethod
-    def from_choice(choice: str) -> dict[str, Any]:
-        """Read ``sweep:MEASURE``."""
-        return {"measure": choice}
-
-    @property
-    def feature_key(self) -> Hashable:
-        """Contrast by this measure."""
-        return ("contrast", self.measure)
-
-    def features(self, image: npt.NDArray[np.float32], command: FloatArray, region: FloatArray) -> FloatArray:
-        """Measure the contrast (N,) of the green images."""
-        return get_measure(self.measure)(image.mean(axis=1))
 
     def begin(self, keys: Keys, knowledge: Knowledge) -> SweepMemory:
         """Take the scores from the rollout."""

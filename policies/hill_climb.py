@@ -3,17 +3,16 @@
 The family of contrast-detection autofocus in cameras without phase pixels.
 """
 
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from afsim.errors import AfsimError
 from afsim.keys import Keys
-from afsim.measures import get_measure
-from afsim.policy import Features, FloatArray, FocusPolicy, Knowledge, Status
+from afsim.policies.contrast import ContrastPolicy
+from afsim.policy import Features, FloatArray, Knowledge, Status
 from afsim.task import Observation
 
 IntArray = npt.NDArray[np.int64]
@@ -36,7 +35,7 @@ class Bracket(NamedTuple):
 
 
 @dataclass(frozen=True)
-class HillClimb(FocusPolicy):
+class HillClimb(ContrastPolicy):
     """Climb by ``first_step`` until the peak is bracketed, then halve the gaps; the last move goes to the peak.
 
     The peak is that of a parabola through the best slice and its neighbours. The search ends FOCUSED once the
@@ -45,8 +44,6 @@ class HillClimb(FocusPolicy):
 
     Attributes
     ----------
-    measure : str
-        A contrast measure; by default the one with the paper's best mean absolute error.
     first_step : int
         In indices; 5 is the 1 dioptre coarse step of a phone's controller (libcamera, IMX708 tuning).
     drop : float
@@ -55,33 +52,17 @@ class HillClimb(FocusPolicy):
         libcamera's test of a real peak (0.75).
     """
 
-    measure: str = "mean_local_norm_dist_sq"
     first_step: int = 5
     drop: float = 0.02
     contrast_ratio: float = 0.75
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        get_measure(self.measure)
         if self.first_step < 1:
             raise AfsimError(f"first_step must be at least 1 index, got {self.first_step}")
         for name in ("drop", "contrast_ratio"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise AfsimError(f"{name} must be in [0, 1), got {getattr(self, name)}")
-
-    @staticmethod
-    def from_choice(choice: str) -> dict[str, Any]:
-        """Read ``hill_climb:MEASURE``."""
-        return {"measure": choice}
-
-    @property
-    def feature_key(self) -> Hashable:
-        """Contrast by this measure."""
-        return ("contrast", self.measure)
-
-    def features(self, image: npt.NDArray[np.float32], command: FloatArray, region: FloatArray) -> FloatArray:
-        """Measure the contrast (N,) of the green images."""
-        return get_measure(self.measure)(image.mean(axis=1))
 
     def begin(self, keys: Keys, knowledge: Knowledge) -> HillMemory:
         """Start with nothing seen."""
