@@ -107,7 +107,6 @@ class Game:
             For a stack, start, number of steps, lens or sensor that does not exist.
         """
         camera = Camera(stacks, make_lens(config.lens), make_sensor(config.sensor))
-        # The only reward that needs no label; the game shows none.
         task = FocusTask(camera, budget=config.steps, declare=True, reward="none")
         stack = find_stack(stacks, config.stack)
         state = task.reset(lane_keys(config.seed, [0]), stack=stack, start=config.start)

@@ -187,11 +187,11 @@ class Arena:
 
         def decide(task: FocusTask, state: TaskState) -> tuple[Any, Any]:
             nonlocal memory
-            observation = task.describe(state)
+            observation = task.describe(state) if kept else task.observe(state)
             if table is not None:
                 seen = table[state.lanes["stack"], np.rint(state.lanes["position"]).astype(np.int64)]
             else:
-                image = np.asarray(task.observe(state)["image"], dtype=np.float32)
+                image = np.asarray(observation["image"], dtype=np.float32)
                 seen = policy.features(image, policy.current(observation), observation["region"].astype(np.float64))
             command, memory = policy.decide(seen, observation, memory)
             nobody = np.zeros(len(command), dtype=np.bool_)

@@ -10,6 +10,7 @@ from gymnasium.error import ResetNeeded
 from afsim.camera import ImageKind
 from afsim.errors import unknown
 from afsim.measures import mean_local_norm_dist_sq
+from afsim.policy import as_float
 from afsim.task import FocusTask, Observation, TaskState
 
 
@@ -71,11 +72,9 @@ class Trail:
         )
 
     def _normalised(self, images: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        if self._kind == "uint8":
-            return images.astype(np.float32) / np.float32(255.0)
         if self._kind == "uint16":
             return self._task.camera.stacks.levels.normalize(images)
-        return np.array(images, dtype=np.float32)
+        return np.array(as_float(images))
 
 
 class Window:
