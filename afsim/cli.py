@@ -1,15 +1,20 @@
 """The command line. Each command's code is imported when it runs, so that help is quick."""
 
+import importlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import afsim
 from afsim.errors import AfsimError
+from afsim.options import fold
 
 T = TypeVar("T")
+
+# Options that name a preset, whose fields can be changed one by one: --lens worn_warm --lens.hysteresis 0
+_PRESETS = ("lens", "sensor", "timing")
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,7 +86,8 @@ def _overview() -> str:
 def _parse(kind: type[T], name: str, words: list[str]) -> T:
     import tyro
 
-    return tyro.cli(kind, prog=f"afsim {name}", args=words)
+    presets = {each.name: str(each.default) for each in fields(kind) if each.name in _PRESETS}  # type: ignore[arg-type]
+    return tyro.cli(kind, prog=f"afsim {name}", args=fold(words, presets))
 
 
 def _compare(words: list[str]) -> int:
@@ -93,15 +99,20 @@ def _compare(words: list[str]) -> int:
 
 _DATA_USAGE = """usage: afsim data import READER OUT --source FOLDER [--replace] [options of the reader]
        afsim data import READER --help
+       afsim data render NAME OUT [--count N] [options]
        afsim data info [--stacks SET] [--picture FILE]"""
 
 
 def _data(words: list[str]) -> int:
-    """Import recordings into a set, or show what is in one."""
+    """Import recordings into a set, render one, or show what is in one."""
     if words[:1] == ["info"]:
         return _info(_parse(Info, "data info", words[1:]))
     if words[:1] == ["import"]:
         return _import(words[1:])
+    if words[:1] == ["render"]:
+        from afsim.renderset import RenderConfig, main
+
+        return main(_parse(RenderConfig, "data render", words[1:]))
     print(_DATA_USAGE)
     return 0 if words[:1] in (["-h"], ["--help"]) else 2
 
@@ -131,7 +142,7 @@ def _info(config: Info) -> int:
     from rich.text import Text
 
     from afsim.contactsheet import contact_sheet, describe
-    from afsim.demo import open_demo
+    from afsim.sets import open_demo
 
     stacks = open_demo() if config.stacks is None else afsim.StackSet.open(config.stacks)
     if config.verify:
@@ -161,7 +172,29 @@ def _bench(words: list[str]) -> int:
     return run(_parse(BenchConfig, "bench", words))
 
 
-_COMMANDS = {"compare": _compare, "data": _data, "play": _play, "bench": _bench}
+def _study(words: list[str]) -> int:
+    """Make a study again: robustness, figures, real_dual_pixel, statistics."""
+    name, rest = (words[0], words[1:]) if words else ("", [])
+    if name not in _STUDIES:
+        names = ", ".join(_STUDIES)
+        print(
+            f"usage: afsim study NAME [options]        afsim study NAME --help tells the options\nstudies: {names}"
+        )
+        return 0 if name in ("-h", "--help") else 2
+    module = importlib.import_module(f"afsim.experiments.{name}")
+    status: int = module.main(_parse(getattr(module, _STUDIES[name]), f"study {name}", rest))
+    return status
+
+
+# The modules of afsim.experiments, and their configurations, that make tables and pictures again.
+_STUDIES = {
+    "robustness": "RobustnessConfig",
+    "figures": "FiguresConfig",
+    "real_dual_pixel": "RealDualPixelConfig",
+    "statistics": "StatisticsConfig",
+}
+
+_COMMANDS = {"compare": _compare, "data": _data, "play": _play, "study": _study, "bench": _bench}
 
 if __name__ == "__main__":
     sys.exit(main())

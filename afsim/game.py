@@ -51,9 +51,9 @@ class PlayConfig:
     seed : int
         Of the draws.
     lens : str
-        Lens preset.
+        Lens preset; its fields can be changed: --lens worn_warm --lens.hysteresis 0.
     sensor : str
-        Sensor preset.
+        Sensor preset, likewise.
     terminal : bool
         Play in the terminal even where there is a display.
     """

@@ -38,6 +38,19 @@ def mix(key: np.uint64, counter: np.uint64) -> np.uint64:
 
 
 @compiled
+def uniform_of(word: np.uint64) -> float:
+    """Return the number in [0, 1) that the upper 53 bits of a word stand for; compiled."""
+    return float(word >> np.uint64(11)) * 2.0**-53
+
+
+@compiled
+def normal_of(word: np.uint64) -> float:
+    """Return a standard normal number made of one word (Box and Muller, 1958); compiled."""
+    radius = np.sqrt(-2.0 * np.log(1.0 - uniform_of(word)))
+    return float(radius * np.cos(2.0 * np.pi * uniform_of(mix(word, np.uint64(1)))))
+
+
+@compiled
 def _derive(keys: Keys, steps: Keys, purpose: np.uint64, out: Keys) -> None:
     for lane in range(keys.size):
         out[lane] = mix(mix(keys[lane], steps[lane % steps.size]), purpose)

@@ -25,6 +25,7 @@ LANE: Final = np.dtype(
         ("travel_index", "<f8"),
         ("travel_um", "<f8"),
         ("time_ms", "<f8"),
+        ("reachable", "?"),
         ("declared", "?"),
         ("done", "?"),
     ]
@@ -54,27 +55,65 @@ INFO: Final = np.dtype(
 
 
 @compiled
-def _advance(
-    lane: Any,
-    command: float,
-    declares: bool,
-    last: bool,
-    position: float,
-    settling_ms: float,
-    table_um: FloatArray,
+def plan_steps(
+    lanes: Lanes,
+    command: FloatArray,
+    declares: npt.NDArray[np.bool_],
+    last: npt.NDArray[np.bool_],
+    settling_ms: FloatArray,
     budget: int,
     frame_ms: float,
     decision_ms: float,
     exposure_ms: float,
+    after_ms: float,
+    wait_ms: float,
+    wait: FloatArray,
+    spent: FloatArray,
+    ends: npt.NDArray[np.bool_],
+) -> None:
+    """Write how long each lens waits for its exposure, what the step costs (ms), and whether it is the last.
+
+    Parameters
+    ----------
+    last : (N,) bool
+        Games that their player ends with this step.
+    frame_ms : float
+        Exposures end on multiples of it; 0 for a camera that runs freely.
+    after_ms : float
+        From the end of the exposure to the next decision.
+    wait_ms : float
+        To wait after each move in place of the settling time; negative: none.
+    """
+    for i in range(lanes.size):
+        ends[i] = last[i] or lanes[i]["step"] + 1 >= budget
+        wait[i] = settling_ms[i]
+        if wait_ms >= 0.0:
+            wait[i] = wait_ms if command[i] != lanes[i]["command"] else 0.0
+        spent[i] = decision_ms
+        if declares[i]:
+            continue
+        spent[i] += wait[i]
+        # Nobody acts on an image after the last move, so it is not exposed.
+        if ends[i]:
+            continue
+        busy = spent[i] + exposure_ms
+        whole = frame_ms * math.ceil(busy / frame_ms - 1e-9) if frame_ms > 0.0 else busy
+        wait[i] += whole - busy
+        spent[i] = whole + after_ms
+
+
+@compiled
+def _advance(
+    lane: Any, command: float, declares: bool, last: bool, position: float, spent_ms: float, table_um: FloatArray
 ) -> None:
     """Count one step of one game in place."""
+    lane["time_ms"] += spent_ms
     if declares:
         lane["declared"] = True
         lane["done"] = True
-        lane["time_ms"] += decision_ms
         return
     lane["step"] += 1
-    lane["done"] = last or lane["step"] >= budget
+    lane["done"] = last
     change = command - lane["command"]
     if change != 0.0:
         lane["moves"] += 1
@@ -87,12 +126,6 @@ def _advance(
             lane["travel_um"] += abs(_at(table_um, position) - _at(table_um, lane["position"]))
     lane["command"] = command
     lane["position"] = position
-    spent = decision_ms + settling_ms
-    # Nobody acts on an image after the last move, so it is not exposed.
-    if lane["done"]:
-        lane["time_ms"] += spent
-    else:
-        lane["time_ms"] += frame_ms * math.ceil((spent + exposure_ms) / frame_ms - 1e-9)
 
 
 @compiled
@@ -103,12 +136,8 @@ def play_lanes(
     declares: npt.NDArray[np.bool_],
     last: npt.NDArray[np.bool_],
     position: FloatArray,
-    settling: FloatArray,
+    spent_ms: FloatArray,
     table_um: FloatArray,
-    budget: int,
-    frame_ms: float,
-    decision_ms: float,
-    exposure_ms: float,
     truth: FloatArray,
     n: int,
     dense: bool,
@@ -123,19 +152,7 @@ def play_lanes(
         if before[i]["done"]:
             over += 1
             continue
-        _advance(
-            after[i],
-            command[i],
-            declares[i],
-            last[i],
-            position[i],
-            settling[i],
-            table_um,
-            budget,
-            frame_ms,
-            decision_ms,
-            exposure_ms,
-        )
+        _advance(after[i], command[i], declares[i], last[i], position[i], spent_ms[i], table_um)
         if dense or (final and after[i]["done"]):
             rewards[i] = -abs(after[i]["position"] - truth[after[i]["stack"]]) / (n - 1)
     return over
@@ -182,5 +199,5 @@ def describe_truth(lanes: Lanes, label: FloatArray, truth: FloatArray, info: Lan
         out["moves"], out["reversals"] = lane["moves"], lane["reversals"]
         out["travel_index"], out["travel_um"] = lane["travel_index"], lane["travel_um"]
         out["time_ms"] = lane["time_ms"]
-        out["reachable"] = True
+        out["reachable"] = lane["reachable"]
         out["declared"] = lane["declared"]

@@ -49,21 +49,40 @@ def scene_intervals(error: FloatArray, scene: Sequence[str], *, seed: int = 0) -
     dict
         Column name to (low, high); NaN with fewer than two scenes.
     """
+    size = np.abs(error)
+    means = _resampled_means([*((size <= t).astype(np.float64) for t in _TOLERANCES), size, error**2], scene, seed)
+    if means is None:
+        return dict.fromkeys(PAPER_COLUMNS, (float("nan"), float("nan")))
+    means[:, -1] = np.sqrt(means[:, -1])
+    low, high = np.percentile(means, [2.5, 97.5], axis=0)
+    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(PAPER_COLUMNS)}
+
+
+def mean_interval(values: FloatArray, scene: Sequence[str], *, seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of values (E,) by resampling whole scenes; NaN with fewer than two.
+
+    For a paired comparison give the differences of two policies, or of two cameras, episode by episode.
+    """
+    means = _resampled_means([values], scene, seed)
+    if means is None:
+        return float("nan"), float("nan")
+    low, high = np.percentile(means[:, 0], [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _resampled_means(columns: Sequence[FloatArray], scene: Sequence[str], seed: int) -> FloatArray | None:
+    """Return the means (resamples, columns) of per-episode values over drawn scenes; None with fewer than two."""
     _, group = np.unique(np.asarray(scene), return_inverse=True)
     scenes = int(group.max()) + 1
     if scenes < 2:
-        return dict.fromkeys(PAPER_COLUMNS, (float("nan"), float("nan")))
-    size = np.abs(error)
-    per_episode = [*(size <= t for t in _TOLERANCES), size, error**2, np.ones_like(size)]
-    sums = np.stack([np.bincount(group, weights=column, minlength=scenes) for column in per_episode], axis=1)
+        return None
+    weighted = [*columns, np.ones(len(group))]
+    sums = np.stack([np.bincount(group, weights=column, minlength=scenes) for column in weighted], axis=1)
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(scenes, np.full(scenes, 1.0 / scenes), size=_RESAMPLES)
     # einsum rather than a matrix product: the same bytes whatever the number of threads
     totals = np.einsum("rs,sc->rc", drawn.astype(np.float64), sums)
-    means = totals[:, :-1] / totals[:, -1:]
-    means[:, -1] = np.sqrt(means[:, -1])
-    low, high = np.percentile(means, [2.5, 97.5], axis=0)
-    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(PAPER_COLUMNS)}
+    return np.asarray(totals[:, :-1] / totals[:, -1:])
 
 
 def summarize(
@@ -123,7 +142,8 @@ def _accuracy(episodes: Episodes, stacks: StackSet, scene: list[str]) -> dict[st
     if not known.any():
         nan = float("nan")
         withheld = [name + end for name in PAPER_COLUMNS for end in ("", "_lo", "_hi")]
-        withheld += ["exact_mae", "success", "p95", "worst_start_mae", "focused_but_wrong"]
+        withheld += ["exact_mae", "success", "p95", "worst_start_mae", "focused_but_wrong", "reachable"]
+        withheld += [name + end for name in ("mae", "exact_mae") for end in ("_reachable", "_unreachable")]
         return {**row, **dict.fromkeys(withheld, nan), "worst_start": -1}
     error = index_error(final, label)[known]
     intervals = scene_intervals(error, [name for name, k in zip(scene, known, strict=True) if k])
@@ -133,8 +153,14 @@ def _accuracy(episodes: Episodes, stacks: StackSet, scene: list[str]) -> dict[st
     start = episodes.start[known]
     by_start = np.bincount(start, weights=np.abs(error)) / np.maximum(np.bincount(start), 1)
     focused = episodes.status[known, -1] == Status.FOCUSED
+    within = episodes.reachable[known]
     return {
         **row,
+        "reachable": float(within.mean()),
+        "mae_reachable": _mean(np.abs(error)[within]),
+        "mae_unreachable": _mean(np.abs(error)[~within]),
+        "exact_mae_reachable": _mean(exact[within]),
+        "exact_mae_unreachable": _mean(exact[~within]),
         "exact_mae": float(exact.mean()),
         "success": float((exact <= 1.0).mean()),
         "p95": float(np.percentile(np.abs(error), 95)),
@@ -142,3 +168,8 @@ def _accuracy(episodes: Episodes, stacks: StackSet, scene: list[str]) -> dict[st
         "worst_start_mae": float(by_start.max()),
         "focused_but_wrong": float((focused & (exact > 2.0)).mean()),
     }
+
+
+def _mean(values: FloatArray) -> float:
+    """Return the mean, NaN of nothing."""
+    return float(values.mean()) if values.size else float("nan")

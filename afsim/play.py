@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.backend_bases import Event, KeyEvent
 from matplotlib.figure import Figure
 
-from afsim.demo import open_demo
 from afsim.game import HELP, KEYS, Game, PlayConfig, text_bars, text_picture
+from afsim.sets import open_demo
 from afsim.stackset import StackSet
 
 # What arrow keys type into a terminal (ANSI X3.64).

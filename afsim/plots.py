@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
@@ -128,6 +131,29 @@ def _number_steps(axes: Axes, points: Sequence[Row], at: Sequence[tuple[float, f
             numbered = x
             text = f"{number(row, 'steps'):g}"
             axes.annotate(text, (x, y), (4, 4), textcoords="offset points", fontsize=7.5, color=colour)
+
+
+def heat_map(
+    lines: Sequence[str], columns: Sequence[str], values: npt.NDArray[np.float64], *, label: str
+) -> Figure:
+    """Draw a table of positive numbers (lines, columns) as colours on a logarithmic scale, the numbers in them."""
+    size = (2.6 + 0.95 * len(columns), 0.9 + 0.26 * len(lines))
+    with mpl.rc_context({**_STYLE, "axes.grid": False}):
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.add_subplot()
+        shown = np.maximum(values, _LINEAR_BELOW)
+        image = axes.imshow(shown, norm=LogNorm(), cmap="cividis_r", aspect="auto")
+        dark = np.log(shown) > np.log(shown.max()) * 0.55 + np.log(shown.min()) * 0.45
+        for (line, column), value in np.ndenumerate(values):
+            colour = "white" if dark[line, column] else "black"
+            axes.text(column, line, f"{value:.2f}", ha="center", va="center", color=colour)
+        axes.set_xticks(range(len(columns)), columns)
+        axes.set_yticks(range(len(lines)), lines)
+        axes.xaxis.tick_top()
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        figure.colorbar(image, ax=axes, label=label, shrink=0.6)
+    return figure
 
 
 def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:

@@ -84,6 +84,24 @@ def _sharpness_columns() -> tuple[Column, ...]:
     return (Column("sharpness / best", meaning, _field("relative_sharpness", 3)),)
 
 
+def _reach_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
+    """Return what tells the episodes apart whose target an erring lens cannot reach; nothing where all can."""
+    if not any(number(row, "reachable") < 1.0 for row in rows):
+        return ()
+    return (
+        Column(
+            "reach (%)",
+            "Share of episodes whose target the erring lens can reach by some command, to half a slice.",
+            lambda row: _fixed(100 * number(row, "reachable"), 1),
+        ),
+        Column(
+            "exact reach / else",
+            "Exact MAE of the episodes whose target is within reach, and of the others.",
+            lambda row: " / ".join(_fixed(number(row, f"exact_mae_{end}reachable"), 2) for end in ("", "un")),
+        ),
+    )
+
+
 def columns(rows: Sequence[Row]) -> tuple[Column, ...]:
     """Return the columns: sharpness for accuracy where nothing is labelled, travel in a unit all rows have."""
     travel = travel_field(rows)
@@ -93,6 +111,7 @@ def columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         Column("policy", "The policy's registered name.", lambda row: str(row["policy"])),
         Column("steps", "Predictions that a policy may make; all: one prediction from the whole stack.", _steps),
         *accuracy,
+        *_reach_columns(rows),
         Column("obs.", "Observations: slices exposed, mean per episode.", _field("observations", 1)),
         Column("moves", "Lens commands that differ from the last, mean per episode.", _field("moves", 1)),
         Column("reversals", "Changes of the lens's direction, mean per episode.", _field("reversals", 1)),
@@ -115,16 +134,26 @@ def table(rows: Sequence[Row]) -> list[list[str]]:
 
 # What a narrow terminal loses first: each is coarse, or told by a column that stays.
 _LEAVES_FIRST = (
-    *("exact MAE", "p95", "worst start", "reversals", "≤ 2", "moves", "≤ 4", "obs."),
+    *("p95", "worst start", "reversals", "≤ 2", "moves", "exact MAE", "≤ 4", "exact reach / else"),
+    *("reach (%)", "obs."),
     *("focused / failed / wrong (%)", "time (ms)", "≤ 1", "= 0"),
 )
+
+
+def _broken(heading: str) -> str:
+    """Return a heading over several lines, as the terminal shows it."""
+    return heading.replace(" / ", "\n/ ").replace(" (", "\n(").replace(" [", "\n[")
 
 
 def _fit(columns_of_cells: list[tuple[str, ...]], width: int) -> tuple[list[tuple[str, ...]], list[str]]:
     """Drop columns until the table fits; return those that stay and the headings of those that left."""
     left_out: list[str] = []
     for leaving in _LEAVES_FIRST:
-        if sum(max(map(len, (*heading.split(), *cells))) + 2 for heading, *cells in columns_of_cells) + 1 <= width:
+        if (
+            sum(max(map(len, (*_broken(heading).splitlines(), *cells))) + 2 for heading, *cells in columns_of_cells)
+            + 1
+            <= width
+        ):
             break
         columns_of_cells = [column for column in columns_of_cells if column[0] != leaving]
         left_out.append(leaving)
@@ -163,8 +192,7 @@ def screen_table(
     caption = Text("\n".join(below), style="dim")
     screen = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
     for heading, *_ in by_column:
-        broken = heading.replace(" / ", "\n/ ").replace(" (", "\n(").replace(" [", "\n[")
-        screen.add_column(Text(broken), justify="left" if heading == "policy" else "right", no_wrap=True)
+        screen.add_column(Text(_broken(heading)), justify="left" if heading == "policy" else "right", no_wrap=True)
     for line in zip(*(cells for _, *cells in by_column), strict=True):
         screen.add_row(*(Text(cell) for cell in line))
     return screen

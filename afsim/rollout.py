@@ -18,7 +18,7 @@ from afsim.jit import over_lanes
 from afsim.keys import lane_keys
 from afsim.measures import relative_sharpness
 from afsim.policy import Features, FocusPolicy, Knowledge, Predictor, Status
-from afsim.task import FocusTask, TaskState
+from afsim.task import FocusTask, Observation, TaskState
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -121,14 +121,16 @@ class Arena:
         return self._tables[key]
 
     def _measure(self, policy: FocusPolicy) -> Features:
-        stacks = self.camera.stacks
+        camera, stacks = self.camera, self.camera.stacks
         rows: list[Features] = [np.empty(0)] * len(stacks)
         index = np.arange(stacks.n, dtype=np.float64)
+        places, weights, keys = index[:, None], np.ones((stacks.n, 1)), lane_keys(0, np.arange(stacks.n))
 
         def measure(begin: int, end: int) -> None:
             for i in range(begin, end):
                 region = np.broadcast_to(stacks.regions[i], (stacks.n, 2))
-                rows[i] = policy.features(stacks[i].normalized(), index, region)
+                images = camera.capture(np.full(stacks.n, i), places, weights, keys)
+                rows[i] = policy.features(np.asarray(images, dtype=np.float32), index, region)
 
         over_lanes(measure, len(stacks), at_least=1)
         return np.stack(rows)
@@ -154,13 +156,13 @@ class Arena:
         """
         ours = policy if isinstance(policy, FocusPolicy) else None
         whole_stack = ours is not None and "stack" in ours.requires
-        kept = whole_stack or (ours is not None and self.camera.replays_exactly)
+        kept = ours is not None and self.camera.replays_exactly
         width = _LANES_OF_NUMBERS if kept else _LANES_OF_IMAGES
         parts = []
         for begin in range(0, len(self.stack), width):
             lanes = np.arange(begin, min(begin + width, len(self.stack)))
             if ours is not None and whole_stack:
-                parts.append(self._sweep(ours, task, lanes))
+                parts.append(self._sweep(ours, task, lanes, kept=kept))
             else:
                 parts.append(self._search(policy, task, lanes, kept=kept))
             progress(len(lanes))
@@ -183,59 +185,61 @@ class Arena:
     def _ours(self, policy: FocusPolicy, lanes: IntArray, kept: bool) -> Callable[..., tuple[Any, Any]]:
         truth = self.camera.stacks.truth[self.stack[lanes]] if "truth" in policy.requires else None
         memory = policy.begin(self.keys[lanes], Knowledge(truth=truth))
-        table = self.features(policy) if kept else None
+        look = self._look(policy, kept)
 
         def decide(task: FocusTask, state: TaskState) -> tuple[Any, Any]:
             nonlocal memory
-            observation = task.describe(state) if kept else task.observe(state)
-            if table is not None:
-                seen = table[state.lanes["stack"], np.rint(state.lanes["position"]).astype(np.int64)]
-            else:
-                image = np.asarray(observation["image"], dtype=np.float32)
-                seen = policy.features(image, policy.current(observation), observation["region"].astype(np.float64))
+            seen, observation = look(task, state)
             command, memory = policy.decide(seen, observation, memory)
             nobody = np.zeros(len(command), dtype=np.bool_)
             return task.spec.encode(command, policy.current(observation).round(), nobody), memory
 
         return decide
 
-    def _sweep(self, policy: FocusPolicy, task: FocusTask, lanes: IntArray) -> dict[str, Any]:
-        """Charge a whole-stack prediction as a sweep: to the nearer end, across, and back to the peak."""
-        n, stack, start = task.spec.n, self.stack[lanes], self.start[lanes].astype(np.float64)
-        knowledge = Knowledge(stack=self.features(policy)[stack])
-        memory = policy.begin(self.keys[lanes], knowledge)
-        state = task.reset(self.keys[lanes], stack=stack, start=self.start[lanes])
-        peak, memory = policy.decide(np.zeros(len(lanes)), task.describe(state), memory)
-        near_end = np.where(start <= (n - 1) / 2, 0.0, n - 1.0)
-        path = np.stack([start, near_end, n - 1.0 - near_end, peak], axis=1)
-        table = task.camera.lens.travel_table_um(task.camera.stacks.diopters)
-        known = table.size > 1
-        path_um = np.interp(path, np.arange(n), table) if known else np.full_like(path, np.nan)
-        legs = np.diff(path, axis=1)
-        directions = np.sign(legs)
-        frames = task.spec.timing.frames_ms(task.camera.sensor.exposure_ms)
-        decision = task.spec.timing.decision_ms
-        times = np.cumsum(np.abs(legs) * frames, axis=1) if known else np.full_like(legs, np.nan)
-        times[:, 2] = times[:, 1] + decision
-        status = np.zeros(path.shape, np.int8)
-        status[:, -1] = memory.status
-        return {
-            "stack": stack,
-            "start": self.start[lanes],
-            "commands": path,
-            "positions": path,
-            "times": np.concatenate([np.zeros((len(lanes), 1)), times], axis=1),
-            "status": status,
-            "confidence": memory.confidence,
-            "length": np.ones(len(lanes), dtype=np.int64),
-            "observations": np.full(len(lanes), n),
-            "moves": np.rint(np.abs(legs[:, :2]).sum(axis=1)).astype(np.int64) + (legs[:, 2] != 0),
-            "reversals": (directions[:, 0] * directions[:, 1] < 0).astype(np.int64)
-            + (directions[:, 1] * directions[:, 2] < 0),
-            "travel_index": np.abs(legs).sum(axis=1),
-            "travel_um": np.abs(np.diff(path_um, axis=1)).sum(axis=1),
-            "reachable": np.ones(len(lanes), dtype=np.bool_),
-        }
+    def _look(
+        self, policy: FocusPolicy, kept: bool
+    ) -> Callable[[FocusTask, TaskState], tuple[Features, Observation]]:
+        """Return what gives a policy's features (N, ...) of what is seen in a state, and the rest it observes."""
+        table = self.features(policy) if kept else None
+
+        def look(task: FocusTask, state: TaskState) -> tuple[Features, Observation]:
+            if table is not None:
+                place = np.rint(state.lanes["position"]).astype(np.int64)
+                return table[state.lanes["stack"], place], task.describe(state)
+            observation = task.observe(state)
+            image = np.asarray(observation["image"], dtype=np.float32)
+            region = observation["region"].astype(np.float64)
+            return policy.features(image, policy.current(observation), region), observation
+
+        return look
+
+    def _sweep(self, policy: FocusPolicy, task: FocusTask, lanes: IntArray, *, kept: bool) -> dict[str, Any]:
+        """Play a whole-stack prediction as a sweep: to the nearer end, across, and to the peak.
+
+        The lens goes slice by slice and errs as it does for every policy; the slice at an index is what is seen
+        there. The peak is approached from where the sweep ends.
+        """
+        n = task.spec.n
+        sweep = FocusTask(task.camera, budget=n + 1, reward="none", timing=task.spec.timing)
+        state = sweep.reset(self.keys[lanes], stack=self.stack[lanes], start=self.start[lanes])
+        trace, look = _Trace(state), self._look(policy, kept)
+        searching = np.zeros(len(lanes), np.int8)
+        upwards = self.start[lanes] <= (n - 1) / 2
+        slices: list[Features] = []
+        for step in range(n):
+            command = np.where(upwards, step, n - 1 - step)
+            state, _ = sweep.step(state, command)
+            trace.add(state, searching)
+            slices.append(look(sweep, state)[0])
+        stack = np.stack(slices, axis=1)
+        stack[~upwards] = stack[~upwards, ::-1]
+        memory = policy.begin(self.keys[lanes], Knowledge(stack=stack))
+        peak, memory = policy.decide(slices[-1], sweep.describe(state), memory)
+        state, _ = sweep.step(state, np.rint(peak).astype(np.int64))
+        trace.add(state, memory.status)
+        record = trace.record(state, memory, n + 1)
+        # One prediction, whatever it took to see everything; the start slice is seen again on the way.
+        return {**record, "length": np.ones_like(record["length"]), "observations": np.full(len(lanes), n)}
 
 
 def _foreign(policy: Predictor) -> Callable[[FocusTask, TaskState], tuple[Any, Any]]:
@@ -284,7 +288,7 @@ class _Trace:
             "reversals": lanes["reversals"].copy(),
             "travel_index": lanes["travel_index"].copy(),
             "travel_um": lanes["travel_um"].copy(),
-            "reachable": np.ones(len(lanes), dtype=np.bool_),
+            "reachable": lanes["reachable"].copy(),
         }
 
 

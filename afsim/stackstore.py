@@ -152,6 +152,11 @@ class StackWriter:
         self._count += len(rows)
         return np.memmap(path, dtype="<u2", mode="r+", offset=offset, shape=shape)
 
+    def keep(self, rows: Sequence[Index]) -> None:
+        """Count stacks whose images are in the file already, as :meth:`extend` left them, as written."""
+        self._parts += rows
+        self._count += sum(len(part) for part in rows)
+
     def _shape(self, count: int) -> tuple[int, ...]:
         geometry = self._geometry
         return (count, geometry.n, geometry.views, geometry.height, geometry.width)

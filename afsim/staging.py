@@ -35,7 +35,7 @@ def staged_folder(target: Path, *, may_replace: bool = False) -> Iterator[Path]:
         yield aside
         _give_usual_permissions(aside)
         _check_free(target, may_replace)
-        _take_name(aside, target)
+        take_name(aside, target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         _remove_empty(missing)
@@ -69,7 +69,7 @@ def _check_free(target: Path, may_replace: bool) -> None:
         raise StoreError(f"{target} exists already; choose another place or allow it to be replaced")
 
 
-def _take_name(aside: Path, target: Path) -> None:
+def take_name(aside: Path, target: Path) -> None:
     """Rename ``aside`` to ``target``; an old ``target`` is put back if that is interrupted."""
     old = aside.with_name(aside.name + ".old")
     try:

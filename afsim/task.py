@@ -11,8 +11,8 @@ import numpy.typing as npt
 from afsim.camera import AnyImage, Camera, ImageKind
 from afsim.errors import AfsimError, unknown
 from afsim.keys import Keys, Purpose, derive, integers
-from afsim.lanes import INFO, LANE, Lanes, describe_position, describe_truth, play_lanes
-from afsim.lens import LensState
+from afsim.lanes import INFO, LANE, Lanes, describe_position, describe_truth, plan_steps, play_lanes
+from afsim.lensstate import LensState
 from afsim.measures import relative_sharpness
 from afsim.taskspec import ActionMode, FloatArray, TaskSpec, Timing
 
@@ -81,8 +81,8 @@ class FocusTask:
         self.spec = TaskSpec(
             geometry.n,
             geometry.views,
-            geometry.height,
-            geometry.width,
+            camera.height,
+            camera.width,
             budget,
             geometry.diopters,
             action_mode,
@@ -93,7 +93,6 @@ class FocusTask:
         self.truth = stacks.truth
         self._label = np.where(stacks.best_index >= 0, stacks.best_index.astype(np.float64), np.nan)
         self._regions = stacks.regions.astype(np.float32)
-        self._table_um = camera.lens.travel_table_um(stacks.diopters)
         if reward in ("final", "dense") and not stacks.labelled.all():
             missing = stacks.names[int(np.flatnonzero(~stacks.labelled)[0])]
             raise AfsimError(
@@ -125,8 +124,12 @@ class FocusTask:
             integers(keys, 0, Purpose.START, n) if start is None else _within(start, n, len(keys), "start")
         )
         lanes["command"] = lanes["start"]
-        lens = self.camera.lens.park(lanes["command"], derive(keys, 0, Purpose.LENS))
+        camera = self.camera
+        lens = camera.actuator.park(lanes["command"], derive(keys, 0, Purpose.LENS), camera.sensor.exposure_ms)
         lanes["position"] = lens["position"]
+        # Half an index beyond what its commands reach, the nearest one still rounds to the target.
+        truth, (lowest, highest) = self.truth[lanes["stack"]], camera.actuator.reach(lens)
+        lanes["reachable"] = ~((truth < lowest - 0.5) | (truth > highest + 0.5))
         if self.spec.diopters is None:
             lanes["travel_um"] = lanes["time_ms"] = np.nan
         return TaskState(lanes, lens)
@@ -150,10 +153,8 @@ class FocusTask:
             For actions of the wrong shape, type or range.
         """
         command, declares = self.spec.decode(actions, state.lanes["command"])
-        camera, timing = self.camera, self.spec.timing
-        keys = state.lanes["key"]
-        settling = camera.lens.settling_ms(state.lens, command)
-        lens = camera.lens.move(state.lens, command, settling, keys)
+        ends = np.zeros(len(command), dtype=np.bool_) if last is None else last
+        lens, spent, ends = self._move(state, command, declares, ends)
         # Filled by the loop: numpy copies structured arrays field by field, which takes longer than the game.
         lanes, rewards = np.empty_like(state.lanes), np.empty(len(state.lanes))
         over = play_lanes(
@@ -161,26 +162,49 @@ class FocusTask:
             lanes,
             command,
             declares,
-            np.zeros(len(lanes), dtype=np.bool_) if last is None else last,
+            ends,
             lens["position"],
-            settling,
-            self._table_um,
-            self.spec.budget,
-            timing.frame_ms,
-            timing.decision_ms,
-            camera.sensor.exposure_ms,
+            spent,
+            self.camera.actuator.table_um,
             self.truth,
             self.spec.n,
             self.reward == "dense",
             self.reward == "final",
             rewards,
         )
-        if over:
-            ended = state.lanes["done"]
-            lens[ended] = state.lens[ended]
+        if over or declares.any():
+            rests = state.lanes["done"] | declares
+            lens[rests] = state.lens[rests]
         if self.reward == "sharpness":
             rewards = self._sharpness_rewards(state.lanes, lanes)
         return TaskState(lanes, lens), rewards
+
+    def _move(
+        self, state: TaskState, command: FloatArray, declares: npt.NDArray[np.bool_], last: npt.NDArray[np.bool_]
+    ) -> tuple[LensState, FloatArray, npt.NDArray[np.bool_]]:
+        """Return the lenses at the next exposure, the milliseconds (N,) of the step, and which games it ends."""
+        actuator, timing = self.camera.actuator, self.spec.timing
+        exposure = self.camera.sensor.exposure_ms
+        lead = exposure + timing.after_ms + timing.decision_ms
+        settling = actuator.settling_ms(state.lens, command, lead, timing.settle_index)
+        wait, spent, ends = np.empty_like(settling), np.empty_like(settling), np.empty_like(last)
+        plan_steps(
+            state.lanes,
+            command,
+            declares,
+            last,
+            settling,
+            self.spec.budget,
+            timing.frame_ms if timing.mode == "frames" else 0.0,
+            timing.decision_ms,
+            exposure,
+            timing.after_ms,
+            -1.0 if timing.wait_ms is None else timing.wait_ms,
+            wait,
+            spent,
+            ends,
+        )
+        return actuator.move(state.lens, command, lead, wait, exposure), spent, ends
 
     def _sharpness_rewards(self, before: Lanes, after: Lanes) -> FloatArray:
         rewards = np.zeros(len(after))
@@ -203,9 +227,11 @@ class FocusTask:
     # ------------------------------------------------------------------ what is seen
     def observe(self, state: TaskState, *, kind: ImageKind = "float32", out: AnyImage | None = None) -> Observation:
         """Return what a policy sees of N games: ``image``, ``command``, ``region`` and ``steps_left``."""
-        positions, weights = self.camera.lens.exposure_path(state.lens, self.camera.sensor.exposure_ms)
-        lanes = state.lanes
-        image = self.camera.capture(lanes["stack"], positions, weights, lanes["key"], kind=kind, out=out)
+        camera, lanes = self.camera, state.lanes
+        positions, weights = camera.actuator.exposure_path(state.lens, camera.sensor.exposure_ms)
+        keys = derive(lanes["key"], lanes["step"], Purpose.SENSOR)
+        shifts = camera.actuator.shifts(state.lens)
+        image = camera.capture(lanes["stack"], positions, weights, keys, shifts=shifts, kind=kind, out=out)
         return {"image": image, **self.describe(state)}
 
     def describe(self, state: TaskState) -> Observation:

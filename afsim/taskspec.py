@@ -3,44 +3,87 @@
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from afsim.errors import AfsimError, unknown
 from afsim.jit import compiled
+from afsim.options import from_text
 
 FloatArray = npt.NDArray[np.float64]
 ActionMode = Literal["absolute", "relative", "continuous"]
+TimingMode = Literal["frames", "free"]
 
 
 @dataclass(frozen=True)
 class Timing:
     """What a step costs, declared rather than measured: milliseconds of a 30 fps camera.
 
+    A step is: decide, send the command, wait for the lens, expose, read out.
+
     Attributes
     ----------
+    mode : {"frames", "free"}
+        ``frames``: exposures end on frame boundaries, and the read-out lies inside the frame. ``free``: the plain
+        sum, read-out included.
     frame_ms : float
-        Frame period; a new exposure ends on a frame boundary (libcamera's autofocus runs at most at 30 Hz).
+        Frame period; libcamera's autofocus runs at most at 30 Hz.
     command_ms : float
         Sending a command to the driver (assumed: two or three bytes at 400 kHz and some slack).
     inference_ms : float
         Deciding; 2 ms for classical measures (assumed; the paper's network takes 32.5 ms).
+    readout_ms : float
+        Reading out the region, in ``free`` mode: 128 of 1512 rows of about 30 ms (assumed).
+    settle_index : float
+        How near, in indices, the lens must stay to its resting place before an exposure begins; half an index is
+        what a sharpness curve resolves.
+    wait_ms : float or None
+        Wait so long after each move instead; the lens may then still move while it exposes.
+
+    Raises
+    ------
+    AfsimError
+        For a mode that does not exist, or a time that is none.
     """
 
+    mode: TimingMode = "frames"
     frame_ms: float = 100.0 / 3.0
     command_ms: float = 0.5
     inference_ms: float = 2.0
+    readout_ms: float = 2.5
+    settle_index: float = 0.5
+    wait_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(TimingMode):
+            raise unknown("timing mode", self.mode, get_args(TimingMode))
+        for name in ("frame_ms", "settle_index"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise AfsimError(f"timing {name} must be a number above 0, got {getattr(self, name)}")
+        for name in ("command_ms", "inference_ms", "readout_ms", "wait_ms"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise AfsimError(f"timing {name} must be a number of at least 0, got {value}")
 
     @property
     def decision_ms(self) -> float:
         """What a step costs before the lens moves, in milliseconds."""
         return self.inference_ms + self.command_ms
 
-    def frames_ms(self, busy_ms: float) -> float:
-        """Return ``busy_ms`` rounded up to whole frames."""
-        return self.frame_ms * math.ceil(busy_ms / self.frame_ms - 1e-9)
+    @property
+    def after_ms(self) -> float:
+        """What passes between the end of an exposure and the next decision, in milliseconds."""
+        return self.readout_ms if self.mode == "free" else 0.0
+
+
+TIMINGS: Final[dict[str, Timing]] = {"frames": Timing(), "free": Timing(mode="free")}
+
+
+def make_timing(text: str) -> Timing:
+    """Return ``"frames"`` or ``"free"``, perhaps with changes: ``"frames,inference_ms=32.5,wait_ms=0"``."""
+    return from_text(text, TIMINGS, "timing")
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ class AutofocusEnv(gym.Env[dict[str, Any], Any]):
     render_truth : bool
         Whether the picture shows the index in focus.
     **options
-        Of :func:`afsim.envs.replay.make_task`: stacks, lens, sensor, interpolation, steps, action_mode, declare,
-        reward.
+        Of :func:`afsim.envs.replay.make_task`: stacks, lens, sensor, timing, interpolation, breathing, margin,
+        steps, action_mode, declare, reward.
 
     Raises
     ------

@@ -12,13 +12,14 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from afsim.camera import AnyImage, Camera, ImageKind, Interpolation
-from afsim.demo import open_demo
 from afsim.errors import AfsimError, unknown
 from afsim.keys import Keys, Purpose, derive
 from afsim.lens import Lens, make_lens
 from afsim.sensor import Sensor, make_sensor
+from afsim.sets import open_demo
 from afsim.stackset import StackSet
-from afsim.task import ActionMode, FocusTask, Lanes, Observation, Reward, TaskSpec, TaskState
+from afsim.task import ActionMode, FocusTask, Lanes, Observation, Reward, TaskSpec, TaskState, Timing
+from afsim.taskspec import make_timing
 
 Mask = npt.NDArray[np.bool_]
 
@@ -35,7 +36,10 @@ class TaskOptions(TypedDict, total=False):
     stacks: StackSet | str | Path | None
     lens: str | Lens
     sensor: str | Sensor
+    timing: str | Timing
     interpolation: Interpolation
+    breathing: float
+    margin: int
     steps: int
     action_mode: ActionMode
     declare: bool
@@ -47,7 +51,10 @@ def make_task(
     stacks: StackSet | str | Path | None = None,
     lens: str | Lens = "ideal",
     sensor: str | Sensor = "none",
+    timing: str | Timing = "frames",
     interpolation: Interpolation = "linear",
+    breathing: float = 1.0,
+    margin: int = 0,
     steps: int = 5,
     action_mode: ActionMode = "absolute",
     declare: bool = False,
@@ -59,9 +66,9 @@ def make_task(
     ----------
     stacks : StackSet or path, optional
         The recordings; the demo set where None.
-    lens, sensor : str, Lens or Sensor
-        A preset's name, or one made by hand.
-    interpolation : {"linear", "nearest"}
+    lens, sensor, timing : str, or Lens, Sensor and Timing
+        A preset's name, perhaps with changes (``"worn_warm,hysteresis=0"``), or one made by hand.
+    interpolation, breathing, margin
         See :class:`afsim.camera.Camera`.
     steps : int
         The budget m; 5, because the paper's best multi-step method is at its plateau there.
@@ -84,8 +91,17 @@ def make_task(
         make_lens(lens) if isinstance(lens, str) else lens,
         make_sensor(sensor) if isinstance(sensor, str) else sensor,
         interpolation,
+        breathing,
+        margin,
     )
-    return FocusTask(camera, budget=steps, action_mode=action_mode, declare=declare, reward=reward)
+    return FocusTask(
+        camera,
+        budget=steps,
+        action_mode=action_mode,
+        declare=declare,
+        reward=reward,
+        timing=make_timing(timing) if isinstance(timing, str) else timing,
+    )
 
 
 def observation_space(task: FocusTask, kind: ImageKind) -> spaces.Dict:

@@ -18,8 +18,8 @@ from gymnasium.vector import SyncVectorEnv
 from rich.console import Console
 from rich.table import Table
 
-from afsim.demo import demo_stacks
 from afsim.envs import ENVIRONMENT_ID
+from afsim.sets import demo_stacks
 from afsim.stackset import StackSet
 
 _START_LIMIT: Final = "1 s"
@@ -73,19 +73,25 @@ class LookupEnv(gymnasium.Env[npt.NDArray[np.generic], np.int64]):
 
 def run(config: BenchConfig) -> int:
     """Measure and print a table of ratios."""
+    from afsim.experiments.bench_physics import camera_rows, render_rows  # here: it builds on this module
+
     console = Console()
     stacks = demo_stacks(config.stacks)
     table = Table("what", "afsim /s", "reference /s", "ratio", "wanted", title="median of turns; higher is better")
     for kind in ("uint16", "float32"):
         ours, sync, bare = _vector_rates(stacks, kind, config)
-        _row(table, f"make_vec, {config.environments} lanes, {kind} / SyncVectorEnv of a look-up", ours, sync, 3.0)
-        _row(table, f"make_vec, {config.environments} lanes, {kind} / bare array operations", ours, bare, 0.6)
+        print_row(
+            table, f"make_vec, {config.environments} lanes, {kind} / SyncVectorEnv of a look-up", ours, sync, 3.0
+        )
+        print_row(table, f"make_vec, {config.environments} lanes, {kind} / bare array operations", ours, bare, 0.6)
         single, look_up = _single_rates(stacks, kind, config)
-        _row(table, f"single environment, {kind} / a look-up", single, look_up, 0.4)
+        print_row(table, f"single environment, {kind} / a look-up", single, look_up, 0.4)
+    camera_rows(table, stacks, config)
+    render_rows(table, config)
     console.print(table)
     for what, code in (
         ("afsim --help", "from afsim.cli import main; main(['--help'])"),
-        ("opening a set", "from afsim.demo import open_demo; open_demo()"),
+        ("opening a set", "from afsim.sets import open_demo; open_demo()"),
     ):
         seconds, torch_free = _start(code)
         console.print(
@@ -94,14 +100,15 @@ def run(config: BenchConfig) -> int:
     return 0
 
 
-def _row(table: Table, what: str, ours: list[float], reference: list[float], wanted: float) -> None:
+def print_row(table: Table, what: str, ours: list[float], reference: list[float], wanted: float | None) -> None:
+    """Add a row: rates of both in every turn, their median ratio, and the ratio that is wanted."""
     ratio = statistics.median(a / b for a, b in zip(ours, reference, strict=True))
     table.add_row(
         what,
         f"{statistics.median(ours):,.0f}",
         f"{statistics.median(reference):,.0f}",
         f"{ratio:.2f}",
-        f">= {wanted}",
+        "" if wanted is None else f">= {wanted}",
     )
 
 
@@ -115,7 +122,8 @@ def _rate(step: Callable[[], None], lanes: int, seconds: float) -> float:
     return calls * lanes / spent
 
 
-def _turns(steps: list[tuple[Callable[[], None], int]], config: BenchConfig) -> list[list[float]]:
+def turns(steps: list[tuple[Callable[[], None], int]], config: BenchConfig) -> list[list[float]]:
+    """Measure (call, lanes a call) one after the other, again and again; return the rates of each."""
     rates: list[list[float]] = [[] for _ in steps]
     for _ in range(config.rounds):
         for found, (step, lanes) in zip(rates, steps, strict=True):
@@ -148,7 +156,7 @@ def _vector_rates(stacks: StackSet, kind: str, config: BenchConfig) -> list[list
     def stepping(env: Any) -> Callable[[], None]:
         return lambda: env.step(actions[next(turn) % 64]) and None
 
-    return _turns([(stepping(ours), lanes), (stepping(sync), lanes), (bare, lanes)], config)
+    return turns([(stepping(ours), lanes), (stepping(sync), lanes), (bare, lanes)], config)
 
 
 def _single_rates(stacks: StackSet, kind: str, config: BenchConfig) -> list[list[float]]:
@@ -166,7 +174,7 @@ def _single_rates(stacks: StackSet, kind: str, config: BenchConfig) -> list[list
 
         return step
 
-    return _turns([(stepping(ours), 1), (stepping(reference), 1)], config)
+    return turns([(stepping(ours), 1), (stepping(reference), 1)], config)
 
 
 def _start(code: str) -> tuple[float, bool]:

@@ -21,7 +21,6 @@ from rich.text import Text
 import afsim
 from afsim import StackSet
 from afsim.camera import Camera, Interpolation
-from afsim.demo import open_demo
 from afsim.errors import AfsimError
 from afsim.lens import make_lens
 from afsim.metrics import summarize
@@ -32,8 +31,10 @@ from afsim.report import screen_table
 from afsim.rollout import Arena, budgets
 from afsim.rows import write_csv, write_json
 from afsim.sensor import make_sensor
+from afsim.sets import open_demo
 from afsim.staging import staged_files
 from afsim.task import FocusTask
+from afsim.taskspec import make_timing
 
 _VERSIONS_OF: Final = ("numpy", "scipy", "numba", "gymnasium", "matplotlib")
 
@@ -51,9 +52,15 @@ class CompareConfig:
     out: Path = Path("out/compare")
     """Folder for rows.csv, run.json, the pictures and report.html."""
     lens: str = "ideal"
-    """Lens preset."""
+    """Lens preset; its fields can be changed: --lens worn_warm --lens.hysteresis 0."""
     sensor: str = "none"
-    """Sensor preset."""
+    """Sensor preset; --sensor dim --sensor.fresh off, and so on."""
+    timing: str = "frames"
+    """When exposures may end: frames or free; --timing.inference_ms 32.5, and so on."""
+    breathing: float = 1.0
+    """Gain on the recorded focal breathing: 1 as recorded, 0 registered."""
+    margin: int = 0
+    """Pixels of the recorded patches to cut off at each border."""
     interpolation: Interpolation = "linear"
     """Between slices: linear or nearest."""
     seed: int = 0
@@ -70,9 +77,16 @@ def run(
     A whole-stack policy makes one prediction, so it has one row. ``stacks`` replaces ``config.stacks``.
     """
     stacks = stacks if stacks is not None else open_stacks(config.stacks)
-    camera = Camera(stacks, make_lens(config.lens), make_sensor(config.sensor), config.interpolation)
-    arena = Arena(camera, seed=config.seed)
-    tasks = [FocusTask(camera, budget=m, reward="none") for m in budgets(config.steps)]
+    camera = Camera(
+        stacks,
+        make_lens(config.lens),
+        make_sensor(config.sensor),
+        config.interpolation,
+        config.breathing,
+        config.margin,
+    )
+    arena, timing = Arena(camera, seed=config.seed), make_timing(config.timing)
+    tasks = [FocusTask(camera, budget=m, reward="none", timing=timing) for m in budgets(config.steps)]
     names = [name.strip() for name in config.policies.split(",") if name.strip()]
     if not names:
         raise AfsimError("no policies to compare; expected names separated by commas")

@@ -1,5 +1,7 @@
 """The command line: what it answers, its exit status, and one walk from a folder of images to a page."""
 
+import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +86,10 @@ def test_an_unknown_option_exits_with_2(capsys: Captured) -> None:
         ("data import images OUT --source nowhere", "nowhere"),
         ("play --terminal --stack magic", "unknown stack 'magic'"),
         ("play --terminal --lens [/red]", "unknown lens preset '[/red]'"),
+        ("compare --lens.friction 0 --out OUT", "unknown lens option 'friction'; expected one of: "),
+        ("compare --sensor.iso loud --out OUT", "sensor option 'iso': expected a number, got 'loud'"),
+        ("compare --timing.wait-ms -1 --out OUT", "timing wait_ms must be a number of at least 0, got -1.0"),
+        ("compare --lens.gain --out OUT", "--lens.gain: expected a value after it"),
     ],
 )
 def test_an_error_is_one_message_on_the_error_stream(
@@ -133,6 +139,24 @@ def test_from_a_folder_of_images_to_a_page(images: Path, tmp_path: Path, capsys:
     assert cli.main(words) == 0
     assert "withheld" in capsys.readouterr().out
     assert (out / "report.html").exists()
+
+
+def test_imperfections_are_switched_one_by_one(stacks: StackSet, tmp_path: Path) -> None:
+    stacks.save(tmp_path / "set")
+    words = ["compare", "--stacks", str(tmp_path / "set"), "--policies", "stay,oracle", "--steps", "1", "--quiet"]
+    physics = "--lens worn_warm --lens.hysteresis 0 --sensor.iso 800 --timing.inference-ms 32.5 --margin 2"
+    assert cli.main([*words, *physics.split(), "--out", str(tmp_path / "out")]) == 0
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert record["config"]["lens"] == "worn_warm,hysteresis=0"
+    assert record["config"]["sensor"] == "none,iso=800"
+    # The recorded command repeats the run.
+    again = shlex.split(record["command"])[1:]
+    again[again.index("--out") + 1] = str(tmp_path / "again")
+    assert cli.main(again) == 0
+    rows = [(tmp_path / out / "rows.csv").read_bytes() for out in ("out", "again")]
+    assert rows[0] == rows[1]
+    assert cli.main([*words, "--out", str(tmp_path / "ideal")]) == 0
+    assert (tmp_path / "ideal" / "rows.csv").read_bytes() != rows[0]
 
 
 def test_a_set_is_replaced_only_when_asked(images: Path, tmp_path: Path, capsys: Captured) -> None:

@@ -169,7 +169,7 @@ def test_an_interrupted_run_leaves_nothing(
         ({"policies": "fixed:12"}, r"must be in 0 \.\.\. 11, got 12"),
         ({"policies": " , "}, "no policies to compare"),
         ({"policies": "stay,random,stay"}, "policies named twice: stay"),
-        ({"lens": "magic"}, "unknown lens preset 'magic'; expected one of: ideal"),
+        ({"lens": "magic"}, "unknown lens preset 'magic'; expected one of: closed_loop, ideal, typical_phone"),
         ({"sensor": "magic"}, "unknown sensor preset 'magic'"),
         ({"interpolation": "cubic"}, "unknown interpolation 'cubic'"),
         ({"steps": 0}, "steps must be at least 1, got 0"),

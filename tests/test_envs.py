@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import afsim.envs
 from afsim.camera import ImageKind
-from afsim.demo import DemoConfig, demo_stacks
 from afsim.envs import AutofocusEnv, register_environments
 from afsim.errors import AfsimError
+from afsim.setconfig import DEMO
+from afsim.sets import demo_stacks
 from afsim.stack import Levels
 from afsim.stackset import StackSet
 from afsim.task import INFO_FIELDS
@@ -92,7 +94,7 @@ def test_rendering_conforms(stacks: StackSet, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_demo_set_is_played_without_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = demo_stacks(1, DemoConfig(size=32))
+    small = demo_stacks(1, replace(DEMO, size=32))
     monkeypatch.setattr("afsim.envs.replay.open_demo", lambda: small)
     env = gym.make("afsim/Autofocus-v0").unwrapped
     assert isinstance(env, AutofocusEnv)

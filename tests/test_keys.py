@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 
-from afsim.keys import Purpose, derive, integers, lane_keys, mix, uniform
+from afsim.keys import Purpose, derive, integers, lane_keys, mix, normal_of, uniform
 
 KEYS = lane_keys(7, np.arange(20_000))
 
@@ -70,6 +70,13 @@ def test_uniform_numbers_fill_the_unit_interval(purpose: Purpose) -> None:
     assert values.min() >= 0.0
     assert values.max() < 1.0
     assert not _too_uneven(np.floor(values * 64), 64)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.LENS, Purpose.SENSOR])
+def test_normal_numbers_are_normal(purpose: Purpose) -> None:
+    values = np.array([normal_of(word) for word in derive(KEYS, 5, purpose)])
+    assert not _too_uneven(np.floor(norm.cdf(values) * 64), 64)
+    assert 3.5 < np.abs(values).max() < 6.0
 
 
 def test_draws_of_one_key_over_steps_are_uniform() -> None:

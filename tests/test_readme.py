@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from afsim.camera import Camera
-from afsim.demo import demo_stacks
 from afsim.policy import FocusPolicy, Knowledge
+from afsim.sets import demo_stacks
 from afsim.task import FocusTask
 
 README = Path(__file__).parent.parent / "README.md"

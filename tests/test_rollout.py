@@ -157,22 +157,22 @@ def test_a_sweep_is_charged_to_the_nearer_end_across_and_back_to_the_peak() -> N
     assert episodes.whole_stack
     assert len(episodes.length) == stacks.n
     um = lens_extension_um(lta49_diopters()[: stacks.n])
-    # From 3: to 0, to 11, to 9. From 10: to 11, to 0, to 9.
-    assert episodes.positions[3].tolist() == [3, 0, 11, 9]
-    assert episodes.positions[10].tolist() == [10, 11, 0, 9]
+    # From 3: to 0, across to 11, to 9. From 10: to 11, across to 0, to 9.
+    assert episodes.positions[3].tolist() == [3, *range(12), 9]
+    assert episodes.positions[10].tolist() == [10, *range(11, -1, -1), 9]
     assert episodes.travel_index[[3, 10]].tolist() == [3 + 11 + 2, 1 + 11 + 9]
     whole = abs(um[11] - um[0])
     expected = [abs(um[3] - um[0]) + whole + abs(um[11] - um[9]), abs(um[11] - um[10]) + whole + abs(um[9] - um[0])]
     np.testing.assert_allclose(episodes.travel_um[[3, 10]], expected, rtol=1e-12)
     assert episodes.reversals[[3, 10]].tolist() == [2, 2]
-    assert episodes.moves[[3, 10]].tolist() == [3 + 11 + 1, 1 + 11 + 1]
+    assert episodes.moves[[3, 10]].tolist() == [1 + 11 + 1, 1 + 11 + 1]
     assert (episodes.observations == stacks.n).all()
 
 
 def test_a_sweep_takes_a_frame_for_every_index_and_then_decides() -> None:
     stacks = StackSet.from_stacks([make_stack(9.0)])
     timing = FocusTask(Camera(stacks)).spec.timing
-    expected = [0.0, 3 * timing.frame_ms, 14 * timing.frame_ms, 14 * timing.frame_ms + timing.decision_ms]
+    expected = [*(k * timing.frame_ms for k in range(13)), 12 * timing.frame_ms + timing.decision_ms]
     np.testing.assert_allclose(play(stacks, "sweep").times[3], expected)
 
 

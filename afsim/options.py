@@ -1,0 +1,110 @@
+"""Presets with changes, as text: ``worn_warm,hysteresis=0``. One form for Python, the command line and records."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from afsim.errors import AfsimError, unknown
+
+T = TypeVar("T")
+
+_SWITCH = {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}
+
+
+def from_text(text: str, presets: Mapping[str, T], what: str) -> T:
+    """Return the preset that ``text`` names, with the changes that follow it after commas.
+
+    Parameters
+    ----------
+    text : str
+        ``NAME`` or ``NAME,FIELD=VALUE,...``. Numbers are written as in Python, switches as on/off, true/false or
+        1/0, pairs with a colon between.
+    presets : mapping of str to frozen dataclass
+        By name.
+    what : str
+        For messages: ``"lens"``.
+
+    Raises
+    ------
+    AfsimError
+        Naming the preset, the field or the value, and what was expected.
+    """
+    name, *changes = (part.strip() for part in text.split(","))
+    if name not in presets:
+        raise unknown(f"{what} preset", name, presets)
+    preset: Any = presets[name]
+    known = [each.name for each in fields(preset) if each.name != "name"]
+    values: dict[str, Any] = {}
+    for change in changes:
+        field, equals, value = (part.strip() for part in change.partition("="))
+        if field not in known:
+            raise unknown(f"{what} option", field, known)
+        if not equals:
+            raise AfsimError(f"{what} option {field!r}: expected {field}=VALUE, got {change!r}")
+        values[field] = _convert(value, getattr(preset, field), f"{what} option {field!r}")
+    if values and any(each.name == "name" for each in fields(preset)):
+        values["name"] = ",".join((name, *changes))
+    changed: T = replace(preset, **values)
+    return changed
+
+
+def _convert(text: str, like: Any, where: str) -> Any:
+    """Read ``text`` as a value of the type that ``like`` has."""
+    if isinstance(like, bool):
+        if text.lower() not in _SWITCH:
+            raise AfsimError(f"{where}: expected on or off, got {text!r}")
+        return _SWITCH[text.lower()]
+    if isinstance(like, str):
+        return text
+    if like is None:
+        like = 0.0
+    if isinstance(like, tuple):
+        parts = text.split(":")
+        if len(parts) != len(like):
+            raise AfsimError(f"{where}: expected {len(like)} values with colons between, got {text!r}")
+        return tuple(_convert(part, one, where) for part, one in zip(parts, like, strict=True))
+    try:
+        return type(like)(text)
+    except ValueError:
+        kind = "a whole number" if isinstance(like, int) else "a number"
+        raise AfsimError(f"{where}: expected {kind}, got {text!r}") from None
+
+
+def fold(words: Sequence[str], defaults: Mapping[str, str]) -> list[str]:
+    """Return the words of a command line with ``--lens.hysteresis 0`` folded into ``--lens PRESET,hysteresis=0``.
+
+    Parameters
+    ----------
+    words : sequence of str
+        As typed.
+    defaults : mapping of str to str
+        The options that name a preset, and the preset where none is given.
+
+    Raises
+    ------
+    AfsimError
+        For a change without a value.
+    """
+    presets, changes = dict(defaults), {name: list[str]() for name in defaults}
+    given, rest = set[str](), list[str]()
+    queue = list(words)
+    while queue:
+        word, equals, value = queue.pop(0).partition("=")
+        name, dot, field = word.removeprefix("--").partition(".")
+        if not word.startswith("--") or name not in defaults:
+            rest.append(word + equals + value)
+            continue
+        if not equals:
+            if not queue or queue[0].startswith("--"):
+                raise AfsimError(f"{word}: expected a value after it")
+            value = queue.pop(0)
+        given.add(name)
+        if dot:
+            # Hyphens, as in all other options.
+            changes[name].append(f"{field.replace('-', '_')}={value}")
+        else:
+            presets[name] = value
+    for name in defaults:
+        if name in given:
+            rest += [f"--{name}", ",".join([presets[name], *changes[name]])]
+    return rest

@@ -1,0 +1,328 @@
+"""What a dual-pixel camera sees of a scene at all focus distances of a stack, free of noise.
+
+A scene is a pile of surfaces, back to front. Each is blurred in linear radiance, with the blur of its own depth,
+through each view's half of the pupil, and hides what lies behind it by its blurred opacity. Focal breathing is a
+zoom about the principal point.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from afsim.blas import single_threaded_blas
+from afsim.errors import AfsimError
+from afsim.fourier import TAPER_PX, blur_series, evaluate, fade_border, fourier_series
+from afsim.optics import PIXEL3, Optics, blur_diameter_px, blur_per_diopter_px, magnification
+from afsim.pupil import Pupil
+from afsim.transfer import defocus_parts, diffraction_transfer, sampling_transfer, waves
+
+FloatArray = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
+
+# Blur diameters of neighbouring strips of a slanted surface differ by no more: 1.5 indices of the paper's stacks.
+_STRIP_PX: Final = 1.2
+
+# Beyond the half side of a patch: a spare row of native dual pixels, and the pixels' own apertures.
+_SPARE_PX: Final = 3.0
+
+# Canvases whose side has no larger prime factor have fast Fourier transforms.
+_LARGEST_FACTOR: Final = 47
+
+
+class Surface(NamedTuple):
+    """One surface of a scene, on an N x N canvas at the image scale of the reference slice.
+
+    Attributes
+    ----------
+    radiance : (N, N) float64
+        Linear light; times ``alpha`` where that is given.
+    diopters : float or (N, N) float64
+        Depth. An array is a slanted or curved surface; it is rendered in strips whose blurs fade into each other.
+    alpha : (N, N) float64 or None
+        Opacity, 0 ... 1. None is opaque everywhere, which only the rearmost surface may be.
+    """
+
+    radiance: FloatArray
+    diopters: float | FloatArray
+    alpha: FloatArray | None = None
+
+
+def canvas_size(
+    focus: npt.ArrayLike,
+    diopters_range: tuple[float, float],
+    field_px: npt.ArrayLike,
+    size: int,
+    *,
+    optics: Optics = PIXEL3,
+    breathing: float = 1.0,
+    drift_px: float = 0.0,
+    reference: float | None = None,
+    support: float = 1.0,
+) -> int:
+    """Return the odd side N of a canvas that a patch never leaves, breathing and blur included.
+
+    Parameters
+    ----------
+    focus, field_px, size, optics, breathing, reference
+        As in :func:`render_views`.
+    diopters_range : (float, float)
+        Least and largest depth of the scene's surfaces.
+    drift_px : float
+        Largest lateral shift of a slice along either axis, in pixels.
+    support : float
+        Reach of the pupil in radii of the blur disc (:attr:`afsim.pupil.Pupil.support`).
+    """
+    slices = np.atleast_1d(np.asarray(focus, dtype=np.float64))
+    zoom = _zooms(slices, optics, breathing, reference)
+    blur = np.abs([blur_diameter_px(slices, depth, optics=optics) for depth in diopters_range]).max(axis=0)
+    reach = zoom * (size / 2.0 + _SPARE_PX + drift_px + support * blur / 2.0)
+    reach += np.abs(np.asarray(field_px, dtype=np.float64)).max() * np.abs(zoom - 1.0)
+    side = 2 * (int(np.ceil(reach.max())) + TAPER_PX) + 1
+    while _largest_factor(side) > _LARGEST_FACTOR:
+        side += 2
+    return side
+
+
+def _zooms(focus: FloatArray, optics: Optics, breathing: float, reference: float | None) -> FloatArray:
+    """Return the steps (n,) on the canvas that one pixel of each slice is."""
+    at = focus[len(focus) // 2] if reference is None else reference
+    scale = magnification(at, optics.focal_length_m) / magnification(focus, optics.focal_length_m)
+    return np.asarray(scale**breathing)
+
+
+def _largest_factor(n: int) -> int:
+    factor = 2
+    while factor * factor <= n:
+        if n % factor:
+            factor += 1
+        else:
+            n //= factor
+    return n
+
+
+def render_views(
+    surfaces: Sequence[Surface],
+    focus: npt.ArrayLike,
+    field_px: npt.ArrayLike,
+    *,
+    size: int = 128,
+    pupil: Pupil,
+    optics: Optics = PIXEL3,
+    breathing: float = 1.0,
+    shifts_px: npt.ArrayLike | None = None,
+    sigma_px: float = 0.0,
+    native: bool = True,
+    precision: Literal["double", "single"] = "double",
+    reference: float | None = None,
+) -> Array:
+    """Return what both views see of a scene at each focus distance, free of noise, neither clipped nor exposed.
+
+    One call keeps to one core; render several scenes at once to use them all. The result depends on neither.
+
+    Parameters
+    ----------
+    surfaces : sequence of Surface
+        Back to front, at least one, all on canvases of one size: at least that of :func:`canvas_size`, odd, the
+        pixel in the middle at ``field_px``. The border fades to its mean here, and detail fades from 0.4 to 0.5
+        cycles per pixel (:func:`afsim.fourier.fourier_series`): draw points of light at least a pixel wide.
+        Neighbours in the pile that lie at the same depth everywhere are one surface.
+    focus : (n,) array_like
+        Focus distances of the slices in dioptres.
+    field_px : (2,) array_like
+        Centre of the patch from the principal point, x and y in pixels.
+    size : int
+        Height and width of the patch in pixels; even where ``native``.
+    pupil : Pupil
+        What each view sees through, at this place of the field. The light it lets through scales the result.
+    optics : Optics
+        The camera.
+    breathing : float
+        Exponent of the zoom, (M / M_ref) ** breathing: 1 is the thin lens, 0 no breathing.
+    shifts_px : (n, 2) array_like, optional
+        Lateral shift of each slice, x and y in pixels: content moves to larger x and y.
+    sigma_px : float
+        Standard deviation of an additional Gaussian blur (:func:`afsim.transfer.sampling_transfer`).
+    native : bool
+        Whether to sample as the Pixel 3's dual-pixel data are: rows of twice the height, ``size // 2 + 2`` of them,
+        of which the first and the last lie outside the patch, so that the bilinear upsampling that follows the
+        noise (weights 3/4 and 1/4) gives exactly ``size`` rows. Otherwise ``size`` rows of square pixels.
+    precision : {"double", "single"}
+        Of the arithmetic and the result. Machines round differently: "double" gives the same on all once rounded
+        to single and digitised, "single" (twice as fast) does not.
+    reference : float, optional
+        Dioptres of the focus distance at whose image scale the canvas is drawn; the middle slice's by default.
+
+    Returns
+    -------
+    (n, 2, rows, size) float64 or float32
+        Left and right view, in the units of the radiance.
+
+    Raises
+    ------
+    AfsimError
+        For surfaces that do not fit together or are too small for what the patch sees.
+
+    Notes
+    -----
+    Slice k sees at pixel p (from the principal point) the point ``z p`` of the canvas, ``z = M_ref / M_k``; a
+    frequency f there is the frequency ``z f`` on the sensor, at which the transfer functions are taken. The Fourier
+    series of the canvas, multiplied by them, is evaluated at the pixels themselves, as two matrix products: zoom,
+    shift and sampling interpolate without loss.
+
+    Where a surface hides another, the light from behind passes with the view's mean transparency at that pixel.
+    That is exact where either surface is in focus or the hidden one has no texture near the edge.
+    """
+    slices = np.atleast_1d(np.asarray(focus, dtype=np.float64))
+    shifts = np.zeros((len(slices), 2)) if shifts_px is None else np.asarray(shifts_px, dtype=np.float64)
+    if shifts.shape != (len(slices), 2):
+        raise AfsimError(f"shifts_px must be one (x, y) a slice, got shape {shifts.shape}")
+    if native and size % 2:
+        raise AfsimError(f"size must be even for native rows of twice the height, got {size}")
+    N, diopters_range = _extent(surfaces)
+    needed = canvas_size(
+        slices,
+        diopters_range,
+        field_px,
+        size,
+        optics=optics,
+        breathing=breathing,
+        drift_px=float(np.abs(shifts).max()),
+        reference=reference,
+        support=pupil.support,
+    )
+    if needed > N or N % 2 == 0:
+        raise AfsimError(f"the canvas has a side of {N} pixels; needed: odd and at least {needed}")
+    dtype = np.dtype(np.float32 if precision == "single" else np.float64)
+    zooms = _zooms(slices, optics, breathing, reference)
+    f = zooms[:, None] * np.arange(N // 2 + 1) / N
+    middle = np.asarray(field_px, dtype=np.float64) * (1.0 - 1.0 / zooms[:, None]) - shifts
+    rows = size // 2 + 2 if native else size
+    seen = _slices(f, middle, rows, size, sigma_px, optics, dtype)
+    layers = [_layer(surface, optics, dtype) for surface in _merged(surfaces)]
+    with single_threaded_blas():
+        views = [
+            _slice(layers, focused, pupil, optics, _Slices(*(part[k] for part in seen)), rows, size)
+            for k, focused in enumerate(slices)
+        ]
+    return np.stack(views)
+
+
+def _extent(surfaces: Sequence[Surface]) -> tuple[int, tuple[float, float]]:
+    """Return the side of the canvases and the range of depths, or raise where the surfaces do not fit together."""
+    if not surfaces:
+        raise AfsimError("nothing to render: expected at least one surface")
+    N = len(surfaces[0].radiance)
+    for i, surface in enumerate(surfaces):
+        for name, value in zip(surface._fields, surface, strict=True):
+            shape = () if value is None else np.shape(value)
+            if shape != (N, N) and (name == "radiance" or shape != ()):
+                raise AfsimError(f"surface {i}: {name} must be on a canvas of {N} x {N} pixels, got shape {shape}")
+            if value is not None and not np.isfinite(np.sum(value)):
+                raise AfsimError(f"surface {i}: {name} must be finite")
+        if i > 0 and surface.alpha is None:
+            raise AfsimError(f"surface {i}: only the rearmost may be opaque everywhere, got alpha None")
+    nearest = max(float(np.max(surface.diopters)) for surface in surfaces)
+    return N, (min(float(np.min(surface.diopters)) for surface in surfaces), nearest)
+
+
+# ---------------------------------------------------------------------- the scene's Fourier series
+class _Layer(NamedTuple):
+    """A surface as the Fourier series of S strips of one depth each, of C channels.
+
+    ``series`` is (S, C, 2, h, 2, h), see :func:`afsim.fourier.fourier_series`. The first channel is the radiance;
+    then come opacity and cover (the strips' weights), where the surface has them.
+    """
+
+    diopters: FloatArray
+    series: Array
+    has_alpha: bool
+    has_cover: bool
+
+
+def _merged(surfaces: Sequence[Surface]) -> list[Surface]:
+    """Lay neighbours of the same depth over each other while they are sharp, where that is exact."""
+    pile: list[Surface] = []
+    for surface in surfaces:
+        if pile and surface.alpha is not None and np.array_equal(pile[-1].diopters, surface.diopters):
+            behind, clear = pile.pop(), 1.0 - surface.alpha
+            alpha = None if behind.alpha is None else behind.alpha * clear + surface.alpha
+            surface = Surface(behind.radiance * clear + surface.radiance, surface.diopters, alpha)
+        pile.append(surface)
+    return pile
+
+
+def _layer(surface: Surface, optics: Optics, dtype: np.dtype[Any]) -> _Layer:
+    channels = [surface.radiance] if surface.alpha is None else [surface.radiance, surface.alpha]
+    depth = np.asarray(surface.diopters, dtype=np.float64)
+    low, high = float(depth.min()), float(depth.max())
+    blur = (high - low) * float(blur_per_diopter_px(1.0 / optics.near_m, optics=optics))
+    strips = 1 + int(np.ceil(blur / _STRIP_PX))
+    if strips == 1:
+        images = np.stack(channels)[None]
+    else:
+        place = (depth - low) / (high - low) * (strips - 1)
+        weights = [np.maximum(1.0 - np.abs(place - s), 0.0) for s in range(strips)]
+        images = np.stack([np.stack([*(w * channel for channel in channels), w]) for w in weights])
+    series = fourier_series(fade_border(images)).astype(dtype)
+    return _Layer(np.linspace(low, high, strips), series, surface.alpha is not None, strips > 1)
+
+
+# ---------------------------------------------------------------------- slices
+class _Slices(NamedTuple):
+    """How n slices see a Fourier series whose frequencies are (n, h) in pixels of their sensors.
+
+    ``sharp`` (n, h, h) is the transfer function of lens and pixel in focus; ``turn_y`` and ``turn_x`` (n, 2, h) move
+    the series to the middle of the patch; ``to_rows`` and ``to_columns`` evaluate it at the pixels.
+    """
+
+    frequencies: FloatArray
+    sharp: Array
+    turn_y: Array
+    turn_x: Array
+    to_rows: Array
+    to_columns: Array
+
+
+def _slices(
+    f: FloatArray,
+    middle: FloatArray,
+    rows: int,
+    columns: int,
+    sigma_px: float,
+    optics: Optics,
+    dtype: np.dtype[Any],
+) -> _Slices:
+    """Prepare slices whose patches lie around ``middle`` (n, 2), x and y from the canvas's middle in pixels."""
+    rounded, height = f.astype(dtype), 1 if rows == columns else 2
+    sharp = diffraction_transfer(rounded, rounded, optics=optics)
+    sharp *= sampling_transfer(f, aperture_px=height, sigma_px=sigma_px).astype(dtype)[:, :, None]
+    sharp *= sampling_transfer(f, sigma_px=sigma_px).astype(dtype)[:, None, :]
+    angles = 2.0 * np.pi * f * middle.T[:, :, None]
+    turn_x, turn_y = np.stack((np.cos(angles), np.sin(angles)), axis=2).astype(dtype)
+    to_rows, to_columns = waves(f, height, rows, dtype=dtype), waves(f, 1.0, columns, dtype=dtype)
+    return _Slices(f, sharp, turn_y, turn_x, to_rows, to_columns)
+
+
+def _slice(
+    layers: list[_Layer], focus: float, pupil: Pupil, optics: Optics, seen: _Slices, rows: int, columns: int
+) -> Array:
+    """Return both views (2, rows, columns) of one slice, ``seen`` without its leading axis."""
+    f, h, dtype = seen.frequencies, len(seen.sharp), seen.sharp.dtype
+    light = np.array([[[pupil.left.sum()]], [[pupil.right.sum()]]], dtype)
+    image = np.zeros(1, dtype)
+    for layer in layers:
+        blur = blur_diameter_px(focus, layer.diopters, optics=optics)
+        series = np.empty((2, h, layer.series.shape[1], 2, 2, h), dtype)
+        parts = defocus_parts(pupil, blur, f, f, dtype=dtype)
+        blur_series(layer.series, parts, seen.sharp, seen.turn_y, seen.turn_x, series)
+        channels = evaluate(series, seen.to_rows, rows, seen.to_columns, columns)
+        if layer.has_alpha or layer.has_cover:
+            # Opacity is a share of the light that each view gets. Strips that cover a slanted surface while sharp
+            # leave gaps and overlaps once blurred.
+            channels[1:] /= light
+        if layer.has_cover:
+            channels = channels[:-1] / channels[-1]
+        image = image * (1.0 - channels[1]) + channels[0] if layer.has_alpha else channels[0]
+    return image
