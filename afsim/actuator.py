@@ -122,6 +122,12 @@ class Actuator:
             return np.zeros(len(state)), np.full(len(state), self.n - 1.0)
         return state["lowest"].copy(), state["highest"].copy()
 
+    def clamped(self, state: LensState) -> npt.NDArray[np.bool_]:
+        """Return which lenses (N,) stand beyond the recording, so that its first or last slice is shown."""
+        if self.is_exact:
+            return np.zeros(len(state), dtype=np.bool_)
+        return np.asarray((state["unclamped"] < 0.0) | (state["unclamped"] > self.n - 1.0))
+
     def _exactly(self, command: FloatArray) -> LensState:
         state = np.empty(len(command), dtype=_STILL)
         state["position"] = command

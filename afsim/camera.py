@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from afsim.actuator import Actuator
 from afsim.errors import AfsimError, WithheldError, unknown
-from afsim.imaging import Grain, Scale, Views, develop, normal_quantiles
+from afsim.imaging import UPSAMPLED, UPSAMPLED_VARIANCE, Grain, Scale, Views, develop, normal_quantiles
 from afsim.jit import over_lanes
 from afsim.keys import Keys, lane_keys
 from afsim.lens import Lens
@@ -126,6 +126,12 @@ class Camera:
         from afsim.noisefit import estimate_noise  # here, because it takes long to load and is rarely needed
 
         return np.array([stack.noise or estimate_noise(stack) for stack in self.stacks])
+
+    @cached_property
+    def _upsampled(self) -> int:
+        """The axis along which the recordings were enlarged, one of ``UPSAMPLED``; alike in all of a set."""
+        metadata = {**self.stacks.metadata, **self.stacks[0].metadata}
+        return UPSAMPLED[str(metadata.get("upsampled", "none"))]
 
     @cached_property
     def _scales(self) -> FloatArray:
@@ -255,10 +261,11 @@ class Camera:
         """Return the noise that each lane should have and its slices had, and its seeds."""
         if not self.sensor.adds_noise:
             none = np.zeros((len(ids), 2), dtype=np.float32)
-            return Grain(none, none, keys, _NO_QUANTILES, 0.0, False)
-        recorded = self.recorded_noise[ids]
+            return Grain(none, none, keys, _NO_QUANTILES, 0.0, False, 0)
+        recorded, upsampled = self.recorded_noise[ids], self._upsampled
+        own = np.array(self.sensor.noise(self.stacks.geometry.views)) * (UPSAMPLED_VARIANCE if upsampled else 1.0)
         # Noise cannot be taken away: a sensor that is better than the recording's adds none.
-        total = np.maximum(recorded, self.sensor.noise(self.stacks.geometry.views))
+        total = np.maximum(recorded, own)
         if not self.sensor.fresh:
             keys = lane_keys(0, ids * 2**20 + np.rint(positions[:, 0] * 2**10).astype(np.int64))
         black, white = self.stacks.levels
@@ -266,7 +273,13 @@ class Camera:
         digits = self.sensor.steps if self.sensor.iso > 0 else float(white - black)
         single = np.float32
         return Grain(
-            total.astype(single), recorded.astype(single), keys, normal_quantiles(), digits, self.sensor.blends
+            total.astype(single),
+            recorded.astype(single),
+            keys,
+            normal_quantiles(),
+            digits,
+            self.sensor.blends,
+            upsampled,
         )
 
 

@@ -11,6 +11,9 @@ Conventions, as stored in the metadata of imported stacks:
     ``+1``: where the lens is focused nearer than the object (slices above the best one), the second view (right)
     lies at larger x or y than the first (left); ``-1``: at smaller. With ``+1`` the disparity x_right - x_left has
     the sign of the blur diameter of equation 4, :func:`afsim.optics.blur_diameter_px`.
+``upsampled``
+    ``"rows"`` or ``"columns"``: the axis along which the recording was enlarged twofold, because a dual pixel is
+    twice as long there; its noise is correlated along it.
 """
 
 from typing import Final, Literal, NamedTuple

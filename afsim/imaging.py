@@ -21,6 +21,10 @@ AnyImage = npt.NDArray[np.generic]
 
 _QUANTILES: Final = 1 << 16
 
+UPSAMPLED: Final = {"none": 0, "rows": 1, "columns": 2}
+# Variance that is left of white noise after bilinear enlargement by two: 0.75^2 + 0.25^2.
+UPSAMPLED_VARIANCE: Final = 0.625
+
 
 class Scale(NamedTuple):
     """How values become others: clip((value - black) gain + half, low, top), all float32."""
@@ -68,6 +72,8 @@ class Grain(NamedTuple):
         Digital numbers between black and white; 0 adds no noise and rounds nothing.
     blends : bool
         Whether noise that the mixture averages away is put back.
+    upsampled : int
+        One of ``UPSAMPLED``: the axis along which the recording was enlarged twofold, and its noise with it.
     """
 
     total: SingleArray
@@ -76,6 +82,7 @@ class Grain(NamedTuple):
     quantiles: SingleArray
     digits: float
     blends: bool
+    upsampled: int
 
 
 @cache
@@ -128,7 +135,10 @@ def develop(
     h, w = shape.height - 2 * shape.margin, shape.width - 2 * shape.margin
     shares = np.empty(shape.n)
     image, squares = np.empty(shape.views * h * w, np.float32), np.empty(h * w, np.float32)
-    normals = np.empty(4 * ((image.size + 3) // 4), np.float32)
+    normals, drawn = (
+        np.empty(image.size, np.float32),
+        np.empty(4 * (shape.views * (h + 4) * (w + 4) // 4), np.float32),
+    )
     for lane in range(begin, end):
         share_slices(positions[lane], weights[lane], nearest, shares)
         only, first = int(np.argmax(shares)), ids[lane] * shape.n
@@ -155,7 +165,8 @@ def develop(
             image[p] = (image[p] - black) * gain
         if not grain.blends:
             squares[:] = np.float32(1.0)
-        draw_normals(mix(grain.keys[lane], np.uint64(0)), grain.quantiles, normals)
+        draw_normals(mix(grain.keys[lane], np.uint64(0)), grain.quantiles, drawn)
+        _spread(drawn, grain.upsampled, shape.views, h, w, shape.margin, normals)
         digits = np.float32(grain.digits)
         _add_noise(image, squares, grain.total[lane], grain.recorded[lane], normals, digits, levels.low)
         _write(image, finish, out[lane])
@@ -209,6 +220,41 @@ def draw_normals(key: np.uint64, quantiles: SingleArray, out: SingleArray) -> No
         out[words + j] = quantiles[(word >> np.uint64(16)) & mask]
         out[2 * words + j] = quantiles[(word >> np.uint64(32)) & mask]
         out[3 * words + j] = quantiles[word >> np.uint64(48)]
+
+
+@compiled
+def _spread(
+    drawn: SingleArray, upsampled: int, views: int, h: int, w: int, margin: int, normals: SingleArray
+) -> None:
+    """Write normal numbers (views * h * w,) of unit variance, as a recording's enlargement correlates them.
+
+    The sensor's dual pixels are twice as tall as wide; recordings are enlarged along that axis, bilinearly with
+    half-pixel centres, so that neighbours there share their noise.
+    """
+    if upsampled == 0:
+        normals[:] = drawn[: normals.size]
+        return
+    unit = np.float32(1.0 / np.sqrt(UPSAMPLED_VARIANCE))
+    near, far = np.float32(0.75) * unit, np.float32(0.25) * unit
+    rows, columns = (h // 2 + 3, w) if upsampled == 1 else (h, w // 2 + 3)
+    native = drawn[: views * rows * columns].reshape((views, rows, columns))
+    out = normals.reshape((views, h, w))
+    for view in range(views):
+        for v in range(h):
+            if upsampled == 1:
+                i, side = _native(v + margin, margin)
+                for u in range(w):
+                    out[view, v, u] = near * native[view, i, u] + far * native[view, i + side, u]
+            else:
+                for u in range(w):
+                    i, side = _native(u + margin, margin)
+                    out[view, v, u] = near * native[view, v, i] + far * native[view, v, i + side]
+
+
+@compiled
+def _native(stored: int, margin: int) -> tuple[int, int]:
+    """Return the nearer native pixel of a stored one, from the first that is drawn, and which side the other is."""
+    return stored // 2 - margin // 2 + 1, 1 if stored % 2 else -1
 
 
 @compiled

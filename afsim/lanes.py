@@ -49,6 +49,7 @@ INFO: Final = np.dtype(
         ("travel_um", "<f8"),
         ("time_ms", "<f8"),
         ("reachable", "?"),
+        ("clamped", "?"),
         ("declared", "?"),
     ]
 )
@@ -185,7 +186,7 @@ def describe_position(
 
 @compiled
 def describe_truth(lanes: Lanes, label: FloatArray, truth: FloatArray, info: Lanes) -> None:
-    """Write the truth of every game into ``info`` (N,) of type :data:`INFO`."""
+    """Write the truth of every game into ``info`` (N,) of type :data:`INFO`, all but what the lens knows."""
     for i in range(lanes.size):
         lane, out = lanes[i], info[i]
         stack = lane["stack"]

@@ -134,6 +134,8 @@ class LearnAfReader:
             "composition": composition,
             "dp_axis": orientation.axis,
             "dp_sign": orientation.sign,
+            # Dual pixels are split along the long side, and the files are enlarged twofold along the short one.
+            "upsampled": "columns" if first.shape[0] > first.shape[1] else "rows",
         }
         cuts = tuple(self._cuts(split, name, scene, (first.shape[0], first.shape[1]), diopters))
         return Recording(f"{split.name}/{name}", geometry, cuts, frame, metadata)

@@ -71,7 +71,9 @@ def _recording(folder: Path, diopters: tuple[float, ...], label: int | None) -> 
     scene = folder.parent.name
     name = f"{scene}/{folder.name}"
     geometry = Geometry(len(diopters), 1, height, width, LEVELS, "far-first", diopters)
-    metadata = {"recording": "Learning to Autofocus (CVPR 2020)", "camera": "Google Pixel 3"}
+    # Upright files of dual pixels that are split along the long side: enlarged twofold along the short one.
+    native = {"dp_axis": "rows", "upsampled": "columns"}
+    metadata = {"recording": "Learning to Autofocus (CVPR 2020)", "camera": "Google Pixel 3", **native}
     cut = Cut(0, 0, name, scene, best_index=label)
     return Recording(name, geometry, (cut,), partial(_read_frame, files, (height, width)), metadata)
 

@@ -49,7 +49,9 @@ class Episodes:
     travel_index, travel_um : (E,) float64
         Lens travel; micrometres are NaN where the distances are unknown.
     reachable : (E,) bool
-        Whether the lens could reach the target.
+        Whether the lens could reach the target, to half an index.
+    clamped : (E,) bool
+        Whether the lens ended beyond the recording, whose first or last slice then stands in.
     whole_stack : bool
         Whether the policy saw every slice before its one prediction.
     """
@@ -68,6 +70,7 @@ class Episodes:
     travel_index: FloatArray
     travel_um: FloatArray
     reachable: npt.NDArray[np.bool_]
+    clamped: npt.NDArray[np.bool_]
     whole_stack: bool = False
 
 
@@ -180,7 +183,7 @@ class Arena:
             trace.add(state, status)
             if state.lanes["done"].all():
                 break
-        return trace.record(state, memory, task.spec.budget)
+        return trace.record(task, state, memory, task.spec.budget)
 
     def _ours(self, policy: FocusPolicy, lanes: IntArray, kept: bool) -> Callable[..., tuple[Any, Any]]:
         truth = self.camera.stacks.truth[self.stack[lanes]] if "truth" in policy.requires else None
@@ -237,7 +240,7 @@ class Arena:
         peak, memory = policy.decide(slices[-1], sweep.describe(state), memory)
         state, _ = sweep.step(state, np.rint(peak).astype(np.int64))
         trace.add(state, memory.status)
-        record = trace.record(state, memory, n + 1)
+        record = trace.record(sweep, state, memory, n + 1)
         # One prediction, whatever it took to see everything; the start slice is seen again on the way.
         return {**record, "length": np.ones_like(record["length"]), "observations": np.full(len(lanes), n)}
 
@@ -270,7 +273,7 @@ class _Trace:
             self._columns[column].append(state.lanes[field].copy())
         self._columns["status"].append(np.asarray(status, dtype=np.int8))
 
-    def record(self, state: TaskState, memory: Any, budget: int) -> dict[str, Any]:
+    def record(self, task: FocusTask, state: TaskState, memory: Any, budget: int) -> dict[str, Any]:
         """Return the fields of :class:`Episodes`, padded to ``budget`` with the last values."""
         lanes = state.lanes
         padding = budget + 1 - len(self._columns["commands"])
@@ -289,6 +292,7 @@ class _Trace:
             "travel_index": lanes["travel_index"].copy(),
             "travel_um": lanes["travel_um"].copy(),
             "reachable": lanes["reachable"].copy(),
+            "clamped": task.camera.actuator.clamped(state.lens),
         }
 
 

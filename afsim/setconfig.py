@@ -121,6 +121,7 @@ def set_metadata(config: SetConfig) -> dict[str, object]:
         "noise": "(S, O) is that of each view on the stored grid",
         "breathing": config.mixture.breathing,
         "frame_px": list(PIXEL3.frame_px),
+        "upsampled": "rows",
         "mixture": f"{config.mixture.name}, version {config.mixture.version}",
         "description_sha256": description_hash(config),
         "config": description(config),

@@ -247,6 +247,7 @@ class FocusTask:
         """Return the truth of N games: a structured array (N,), always with the same fields."""
         info = np.empty(len(state.lanes), dtype=INFO)
         describe_truth(state.lanes, self._label, self.truth, info)
+        info["clamped"] = self.camera.actuator.clamped(state.lens)
         return info
 
 

@@ -8,16 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tyro
 
 from afsim.errors import AfsimError
 from afsim.experiments.compare import CompareConfig, command_line, main, notes_for, run
 from afsim.importer import import_stacks
+from afsim.lens import LENSES
 from afsim.read_images import ImagesReader
 from afsim.read_patches import LearnAfPatchesReader
 from afsim.rollout import Arena
 from afsim.rows import FIELDS
+from afsim.sensor import SENSORS
 from afsim.stackset import StackSet
 from tests.conftest import make_stack
 
@@ -222,3 +225,28 @@ def test_a_bracket_without_labels_can_be_compared(real_data: Path, tmp_path: Pat
     assert [row["labelled"] for row in rows] == [0, 0]
     stay, sweep = (float(str(row["relative_sharpness"])) for row in rows)
     assert stay < sweep == 1.0
+
+
+@pytest.mark.parametrize("sensor", SENSORS)
+@pytest.mark.parametrize("lens", LENSES)
+def test_the_comparison_runs_with_every_lens_and_sensor(
+    config: CompareConfig, stacks: StackSet, lens: str, sensor: str
+) -> None:
+    tried = replace(config, policies="stay,hill_climb,sweep,oracle", steps=2, lens=lens, sensor=sensor)
+    rows = run(tried, stacks=stacks)
+    assert [row["policy"] for row in rows] == ["stay"] * 2 + ["hill_climb"] * 2 + ["sweep"] + ["oracle"] * 2
+    oracle, best = rows[-1]["exact_mae"], {"ideal": 0.5, "typical_phone": 2.0, "closed_loop": 1.5, "worn_warm": 8.0}
+    assert float(str(oracle)) < best[lens]
+    assert all(np.isfinite(float(str(row["time_ms"]))) for row in rows)
+
+
+@pytest.mark.parametrize(("lens", "sensor"), list(zip(LENSES, ("none", "indoor", "dark", "dim"), strict=True)))
+def test_the_comparison_runs_on_real_patches_with_every_lens(
+    real_data: Path, tmp_path: Path, lens: str, sensor: str
+) -> None:
+    (folder,) = import_stacks(LearnAfPatchesReader(real_data / "learnaf_patches", patches="A"), tmp_path / "set")
+    stacks = StackSet.open(folder)[:2]
+    tried = CompareConfig(policies="hill_climb,oracle", steps=3, lens=lens, sensor=sensor, quiet=True)
+    rows = run(tried, stacks=stacks)
+    assert {row["labelled"] for row in rows} == {2 * 49}
+    assert all(0.0 <= float(str(row["mae"])) < 48.0 for row in rows)

@@ -91,7 +91,7 @@ def test_variance_grows_with_the_signal_as_specified(name: str, views: int) -> N
     by_level = images.reshape(8, -1)
     recorded = stacks.levels.normalize(stacks.images[:, 1]).astype(np.float64).mean(axis=(1, 2, 3))
     deviation = np.sqrt(shot * recorded + read)
-    assert (np.abs(by_level.mean(axis=1) - recorded) < 4.0 * deviation / math.sqrt(by_level.shape[1])).all()
+    assert (np.abs(by_level.mean(axis=1) - recorded) < 5.0 * deviation / math.sqrt(by_level.shape[1])).all()
     expected = shot * recorded + read + ROUNDING
     slope, intercept = np.polyfit(recorded, by_level.var(axis=1), 1, w=1.0 / expected)
     assert slope == pytest.approx(shot, rel=0.01)
@@ -242,6 +242,28 @@ def test_zooming_leaves_the_noise_as_it_should_be_all_over_the_image(breathing: 
 
 
 # ---------------------------------------------------------------------- quantisation and kinds
+@pytest.mark.parametrize("margin", [0, 3, 4])
+@pytest.mark.parametrize(("axis", "number"), [("rows", 2), ("columns", 3)])
+def test_noise_of_an_enlarged_recording_is_correlated_along_that_axis_alone(
+    axis: str, number: int, margin: int
+) -> None:
+    flat = make_flat([0.4], size=128)
+    stacks = StackSet(flat.geometry, flat.images, flat._index, {"upsampled": axis})
+    images = shoot(Camera(stacks, sensor=make_sensor("dim,bits=16"), margin=margin), [0] * 12, 1.0)
+    noise = np.moveaxis(images.astype(np.float64) - images.mean(), number, 0)
+    native = make_sensor("dim").noise(2)
+    # Bilinear enlargement by two, half-pixel centres: neighbours share 0.5625 and 0.375 in turn, the next 0.1875.
+    shares = [noise.var(), (noise[1:] * noise[:-1]).mean(), (noise[2:] * noise[:-2]).mean()]
+    expected = np.array([0.625, 0.46875, 0.1875]) * (native.shot * 0.4 + native.read)
+    np.testing.assert_allclose(shares, expected, rtol=0.02)
+    across = np.moveaxis(images.astype(np.float64) - images.mean(), 5 - number, 0)
+    assert abs((across[1:] * across[:-1]).mean()) < 0.02 * expected[0]
+    # Which neighbours share more is fixed in the recording, whatever is cut off.
+    pairs = (noise[1:] * noise[:-1]).reshape(len(noise) - 1, -1).mean(axis=1)
+    twins, strangers = pairs[margin % 2 :: 2], pairs[1 - margin % 2 :: 2]
+    assert twins.min() > strangers.max()
+
+
 @pytest.mark.parametrize("bits", [6, 10, 12])
 def test_noise_is_rounded_to_the_sensors_steps(bits: int) -> None:
     sensor = make_sensor(f"indoor,bits={bits}")

@@ -84,6 +84,19 @@ def test_an_exact_lens_reaches_everything(stacks: StackSet) -> None:
     assert episodes.reachable.all()
 
 
+def test_a_lens_beyond_the_recording_is_told_apart(stacks: StackSet) -> None:
+    task = FocusTask(Camera(stacks, OFFSET), reward="none")
+    state = task.reset(lane_keys(0, np.arange(300)), start=0)
+    beyond = state.lens["unclamped"] < 0.0
+    assert 0.2 < beyond.mean() < 0.8
+    np.testing.assert_array_equal(task.info(state)["clamped"], beyond)
+    assert (state.lanes["position"][beyond] == 0.0).all()
+    assert not play(stacks, LENSES["ideal"])[0].clamped.any()
+    episodes, _ = play(stacks, OFFSET)
+    assert np.isin(episodes.positions[episodes.clamped, -1], [0.0, stacks.n - 1.0]).all()
+    assert episodes.clamped.any()
+
+
 def test_what_has_no_truth_counts_as_reachable() -> None:
     stacks = StackSet.from_stacks([make_stack(3.0, labelled=False)])
     task = FocusTask(Camera(stacks, replace(OFFSET, offset=100.0)), reward="none")
