@@ -13,7 +13,7 @@ import numpy.typing as npt
 from afsim.jit import compiled
 from afsim.keys import mix, normal_of, uniform_of
 from afsim.lensstate import LensState, Numbers
-from afsim.voicecoil import amplitude, design_ratio, glide, play, settling, shaped
+from afsim.voicecoil import Step, amplitude, design_ratio, glide, play, settling, shaped
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -100,10 +100,11 @@ def _wanted(one: Any, code: float, table: FloatArray, lens: Numbers) -> float:
 
 # ---------------------------------------------------------------------- motion
 @compiled
-def _design(one: Any, lens: Numbers) -> tuple[float, float]:
-    """Return the damped period in ms that the shaper is designed for, and its ratio K."""
-    damped = one["detuning"] * lens.omega * math.sqrt(1.0 - lens.damping * lens.damping)
-    return 2.0 * math.pi / damped, design_ratio(lens.damping)
+def _step(one: Any, lens: Numbers, begin: float, end: float) -> Step:
+    """Return a step of the lens's input, shaped as its driver does."""
+    spring = lens.spring
+    damped = one["detuning"] * spring.omega * math.sqrt(1.0 - spring.damping * spring.damping)
+    return Step(lens.shaper, begin, end, 2.0 * math.pi / damped, design_ratio(spring.damping), lens.slew)
 
 
 @compiled
@@ -111,27 +112,13 @@ def _glide(one: Any, duration: float, lens: Numbers) -> tuple[float, float]:
     """Return position and velocity after ``duration`` ms under the present command."""
     if not lens.ringing:
         return float(one["end"]), 0.0
-    period, ratio = _design(one, lens)
-    return glide(
-        one["x"],
-        one["v"],
-        lens.shaper,
-        one["begin"],
-        one["end"],
-        period,
-        ratio,
-        lens.slew,
-        one["since"],
-        duration,
-        lens.omega,
-        lens.damping,
-    )
+    step = _step(one, lens, one["begin"], one["end"])
+    return glide(one["x"], one["v"], step, one["since"], duration, lens.spring)
 
 
 @compiled
 def _input(one: Any, since: float, lens: Numbers) -> float:
-    period, ratio = _design(one, lens)
-    return shaped(lens.shaper, one["begin"], one["end"], period, ratio, lens.slew, since)[0]
+    return shaped(_step(one, lens, one["begin"], one["end"]), since)[0]
 
 
 @compiled
@@ -153,21 +140,8 @@ def settle(
         wanted = _wanted(one, _code(_at(table, command[i]), table, lens), table, lens)
         end = play(one["held"], wanted, lens.hysteresis)
         begin = _input(one, one["since"] + lead_ms, lens)
-        period, ratio = _design(one, lens)
         step_um = (table[table.size - 1] - table[0]) / (table.size - 1)
-        spent[i] = settling(
-            x,
-            v,
-            lens.shaper,
-            begin,
-            end,
-            period,
-            ratio,
-            lens.slew,
-            lens.omega,
-            lens.damping,
-            tolerance * step_um,
-        )
+        spent[i] = settling(x, v, _step(one, lens, begin, end), lens.spring, tolerance * step_um)
 
 
 @compiled
@@ -226,9 +200,8 @@ def _frame(one: Any, exposure_ms: float, table: FloatArray, lens: Numbers) -> No
 def _stands(one: Any, lens: Numbers) -> bool:
     if not lens.ringing:
         return True
-    period, ratio = _design(one, lens)
-    edge = shaped(lens.shaper, one["begin"], one["end"], period, ratio, lens.slew, one["since"])[2]
-    return edge == math.inf and amplitude(one["x"], one["v"], one["end"], lens.omega, lens.damping) < _STILL_UM
+    edge = shaped(_step(one, lens, one["begin"], one["end"]), one["since"])[2]
+    return edge == math.inf and amplitude(one["x"], one["v"], one["end"], lens.spring) < _STILL_UM
 
 
 @compiled

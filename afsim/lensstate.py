@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from afsim.lens import Lens
-from afsim.voicecoil import SHAPERS, omega_per_ms
+from afsim.voicecoil import SHAPERS, Spring, omega_per_ms
 
 LensState = npt.NDArray[np.void]
 
@@ -63,8 +63,7 @@ class Numbers(NamedTuple):
     magnet: float
     hysteresis: float
     ringing: bool
-    omega: float
-    damping: float
+    spring: Spring
     shaper: int
     mistuning: float
     slew: float
@@ -95,8 +94,7 @@ def numbers(lens: Lens) -> Numbers:
         magnet=lens.magnet,
         hysteresis=lens.hysteresis,
         ringing=lens.ringing,
-        omega=omega,
-        damping=lens.damping,
+        spring=Spring(omega, lens.damping),
         shaper=SHAPERS[lens.shaper],
         mistuning=lens.mistuning,
         slew=lens.slew,

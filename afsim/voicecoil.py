@@ -7,7 +7,7 @@ is cut.
 """
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -25,15 +25,44 @@ _LOOK_MS: Final = 0.25
 _LONGEST_MS: Final = 10_000.0
 
 
+class Spring(NamedTuple):
+    """What swings: natural frequency ``omega`` (1/ms) and ``damping`` ratio, between 0 and 1."""
+
+    omega: float
+    damping: float
+
+
+class Step(NamedTuple):
+    """A step of the input, and how the driver shapes it.
+
+    Attributes
+    ----------
+    kind : int
+        One of ``SHAPERS``.
+    begin, end : float
+        Levels before and after the step in micrometres.
+    period, ratio : float
+        What the shaper is designed for: damped period in milliseconds, and ``exp(-zeta pi / sqrt(1 - zeta^2))``,
+        by which a swing shrinks in half of it.
+    slew : float
+        Of the ramp, in um/ms.
+    """
+
+    kind: int
+    begin: float
+    end: float
+    period: float
+    ratio: float
+    slew: float
+
+
 @compiled
-def swing(
-    x: float, v: float, rest: float, rate: float, omega: float, damping: float, duration: float
-) -> tuple[float, float]:
+def swing(x: float, v: float, rest: float, rate: float, spring: Spring, duration: float) -> tuple[float, float]:
     """Return position and velocity (um, um/ms) after ``duration`` ms under one piece of the input.
 
-    ``rest`` (um) is the input at the beginning, ``rate`` (um/ms) how fast it moves, ``omega`` (1/ms) the natural
-    frequency.
+    ``rest`` (um) is the input at the beginning, ``rate`` (um/ms) how fast it moves.
     """
+    omega, damping = spring.omega, spring.damping
     # Behind a moving rest position the lens lags by 2 zeta rate / w: it swings about that, in a moving frame.
     lag = 2.0 * damping * rate / omega
     d, w = x - rest + lag, v - rate
@@ -47,100 +76,58 @@ def swing(
 
 
 @compiled
-def shaped(
-    kind: int, begin: float, end: float, period: float, ratio: float, slew: float, since: float
-) -> tuple[float, float, float]:
+def shaped(step: Step, since: float) -> tuple[float, float, float]:
     """Return the input (um), its rate (um/ms) and when the next part begins (ms), ``since`` ms after a command.
 
-    Parameters
-    ----------
-    kind : int
-        One of ``SHAPERS``.
-    begin, end : float
-        Levels before and after the step in micrometres.
-    period, ratio : float
-        What the shaper is designed for: damped period in milliseconds, and ``exp(-zeta pi / sqrt(1 - zeta^2))``,
-        by which a swing shrinks in half of it.
-    slew : float
-        Of the ramp, in um/ms.
-
-    Notes
-    -----
     ZV: 1/(1+K) at 0, the rest after half a period. ZVD: 1, 2K, K^2 over (1+K)^2 at 0, half and a whole period
-    (Singer and Seering, 1990).
+    (Singer and Seering, 1990), K the step's ``ratio``.
     """
-    step = end - begin
-    if kind == SLEW:
-        lasts = abs(step) / slew
+    jump, half = step.end - step.begin, step.period / 2.0
+    if step.kind == SLEW:
+        lasts = abs(jump) / step.slew
         if since < lasts:
-            rate = math.copysign(slew, step)
-            return begin + rate * since, rate, lasts
-        return end, 0.0, math.inf
-    half = period / 2.0
-    if kind == ZV and since < half:
-        return begin + step / (1.0 + ratio), 0.0, half
-    if kind == ZVD and since < half:
-        return begin + step / (1.0 + ratio) ** 2, 0.0, half
-    if kind == ZVD and since < period:
-        return begin + step * (1.0 + 2.0 * ratio) / (1.0 + ratio) ** 2, 0.0, period
-    return end, 0.0, math.inf
+            rate = math.copysign(step.slew, jump)
+            return step.begin + rate * since, rate, lasts
+        return step.end, 0.0, math.inf
+    if step.kind == ZV and since < half:
+        return step.begin + jump / (1.0 + step.ratio), 0.0, half
+    if step.kind == ZVD and since < half:
+        return step.begin + jump / (1.0 + step.ratio) ** 2, 0.0, half
+    if step.kind == ZVD and since < step.period:
+        return step.begin + jump * (1.0 + 2.0 * step.ratio) / (1.0 + step.ratio) ** 2, 0.0, step.period
+    return step.end, 0.0, math.inf
 
 
 @compiled
-def glide(
-    x: float,
-    v: float,
-    kind: int,
-    begin: float,
-    end: float,
-    period: float,
-    ratio: float,
-    slew: float,
-    since: float,
-    duration: float,
-    omega: float,
-    damping: float,
-) -> tuple[float, float]:
+def glide(x: float, v: float, step: Step, since: float, duration: float, spring: Spring) -> tuple[float, float]:
     """Return position and velocity ``duration`` ms later, across the edges of the shaped input."""
     now, last = since, since + duration
     while now < last:
-        rest, rate, edge = shaped(kind, begin, end, period, ratio, slew, now)
+        rest, rate, edge = shaped(step, now)
         until = min(edge, last)
-        x, v = swing(x, v, rest, rate, omega, damping, until - now)
+        x, v = swing(x, v, rest, rate, spring, until - now)
         now = until
     return x, v
 
 
 @compiled
-def amplitude(x: float, v: float, rest: float, omega: float, damping: float) -> float:
+def amplitude(x: float, v: float, rest: float, spring: Spring) -> float:
     """Return how far (um) the lens can still swing from ``rest`` while its input stands there."""
-    damped = omega * math.sqrt(1.0 - damping * damping)
-    return math.hypot(x - rest, (v + damping * omega * (x - rest)) / damped)
+    damped = spring.omega * math.sqrt(1.0 - spring.damping * spring.damping)
+    return math.hypot(x - rest, (v + spring.damping * spring.omega * (x - rest)) / damped)
 
 
 @compiled
-def settling(
-    x: float,
-    v: float,
-    kind: int,
-    begin: float,
-    end: float,
-    period: float,
-    ratio: float,
-    slew: float,
-    omega: float,
-    damping: float,
-    tolerance: float,
-) -> float:
-    """Return after how many ms the lens stays within ``tolerance`` um of ``end``, to a quarter of a millisecond."""
+def settling(x: float, v: float, step: Step, spring: Spring, tolerance: float) -> float:
+    """Return after how many ms the lens stays within ``tolerance`` um of the end, to a quarter of a millisecond."""
     now, outside = 0.0, -_LOOK_MS
     while now < _LONGEST_MS:
-        if abs(x - end) > tolerance:
+        if abs(x - step.end) > tolerance:
             outside = now
-        rest, _, edge = shaped(kind, begin, end, period, ratio, slew, now)
-        if edge == math.inf and amplitude(x, v, rest, omega, damping) <= tolerance:
+        rest, _, edge = shaped(step, now)
+        if edge == math.inf and amplitude(x, v, rest, spring) <= tolerance:
             break
-        x, v = glide(x, v, kind, begin, end, period, ratio, slew, now, _LOOK_MS, omega, damping)
+        x, v = glide(x, v, step, now, _LOOK_MS, spring)
         now += _LOOK_MS
     return outside + _LOOK_MS
 

@@ -13,6 +13,8 @@ from afsim.voicecoil import (
     SLEW,
     ZV,
     ZVD,
+    Spring,
+    Step,
     amplitude,
     design_ratio,
     glide,
@@ -25,6 +27,7 @@ from afsim.voicecoil import (
 
 OMEGA = omega_per_ms(80.0)
 ZETA = 0.13
+SPRING = Spring(OMEGA, ZETA)
 STEP_UM = 100.0
 SLEW_UM_PER_MS = 22.0
 
@@ -39,11 +42,10 @@ def follow(
 ) -> np.ndarray:
     """Return positions (um) at ``times`` (ms, increasing from 0) after a step from 0, one glide after another."""
     period = damped_period(zeta=zeta) / (1.0 + mistuning)
+    step = Step(kind, 0.0, end, period, design_ratio(zeta), SLEW_UM_PER_MS)
     x, v, positions = 0.0, 0.0, [0.0]
     for now, later in pairwise(times):
-        x, v = glide(
-            x, v, kind, 0.0, end, period, design_ratio(zeta), SLEW_UM_PER_MS, now, later - now, OMEGA, zeta
-        )
+        x, v = glide(x, v, step, now, later - now, Spring(OMEGA, zeta))
         positions.append(x)
     return np.array(positions)
 
@@ -72,7 +74,7 @@ def test_a_swing_solves_the_equation_of_motion(zeta: float, rate: float) -> None
     times = np.array([0.0, 0.3, 6.0, 30.0])
     solution = solve_ivp(acceleration, (0.0, 30.0), [5.0, 2.0], t_eval=times, rtol=1e-10, atol=1e-10)
     for i, t in enumerate(times):
-        found = swing(5.0, 2.0, 20.0, rate, OMEGA, zeta, float(t))
+        found = swing(5.0, 2.0, 20.0, rate, Spring(OMEGA, zeta), float(t))
         np.testing.assert_allclose(found, solution.y[:, i], atol=1e-6)
 
 
@@ -83,23 +85,23 @@ def test_a_step_answers_as_textbooks_say(zeta: float) -> None:
     expected = 1.0 - np.exp(-zeta * OMEGA * t) * (
         np.cos(damped * t) + zeta / math.sqrt(1.0 - zeta**2) * np.sin(damped * t)
     )
-    found = [swing(0.0, 0.0, 1.0, 0.0, OMEGA, zeta, float(each))[0] for each in t]
+    found = [swing(0.0, 0.0, 1.0, 0.0, Spring(OMEGA, zeta), float(each))[0] for each in t]
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_behind_a_ramp_the_lens_lags_by_twice_damping_times_rate_over_frequency() -> None:
     rate, long = 3.0, 400.0
-    x, v = swing(0.0, 0.0, 0.0, rate, OMEGA, ZETA, long)
+    x, v = swing(0.0, 0.0, 0.0, rate, SPRING, long)
     assert x == pytest.approx(rate * long - 2.0 * ZETA * rate / OMEGA, abs=1e-6)
     assert v == pytest.approx(rate, abs=1e-6)
 
 
 def test_at_rest_nothing_moves() -> None:
-    assert swing(7.0, 0.0, 7.0, 0.0, OMEGA, ZETA, 12.3) == (7.0, 0.0)
+    assert swing(7.0, 0.0, 7.0, 0.0, SPRING, 12.3) == (7.0, 0.0)
 
 
 def test_time_that_does_not_pass_changes_nothing() -> None:
-    assert swing(3.0, -2.0, 7.0, 1.5, OMEGA, ZETA, 0.0) == pytest.approx((3.0, -2.0), abs=1e-12)
+    assert swing(3.0, -2.0, 7.0, 1.5, SPRING, 0.0) == pytest.approx((3.0, -2.0), abs=1e-12)
 
 
 def test_the_angular_frequency_is_per_millisecond() -> None:
@@ -123,8 +125,8 @@ def test_the_first_peak_comes_after_half_a_damped_period(zeta: float) -> None:
 
 def test_the_amplitude_bounds_what_is_still_to_come_and_is_touched() -> None:
     x, v = 8.0, 3.0
-    later = [swing(x, v, 5.0, 0.0, OMEGA, ZETA, t)[0] - 5.0 for t in np.arange(0.0, 60.0, 0.01)]
-    bound = amplitude(x, v, 5.0, OMEGA, ZETA)
+    later = [swing(x, v, 5.0, 0.0, SPRING, t)[0] - 5.0 for t in np.arange(0.0, 60.0, 0.01)]
+    bound = amplitude(x, v, 5.0, SPRING)
     fading = bound * np.exp(-ZETA * OMEGA * np.arange(0.0, 60.0, 0.01))
     assert (np.abs(later) <= fading + 1e-9).all()
     assert np.max(np.abs(later) / fading) == pytest.approx(1.0, abs=1e-3)
@@ -143,7 +145,7 @@ def test_the_result_does_not_depend_on_how_time_is_cut(kind: int) -> None:
 def test_gliding_agrees_with_an_integrator_across_the_edges(kind: int) -> None:
     def motion(t: float, state: np.ndarray) -> list[float]:
         x, v = state
-        rest = shaped(kind, 0.0, STEP_UM, damped_period(), design_ratio(ZETA), SLEW_UM_PER_MS, t)[0]
+        rest = shaped(Step(kind, 0.0, STEP_UM, damped_period(), design_ratio(ZETA), SLEW_UM_PER_MS), t)[0]
         return [v, -2.0 * ZETA * OMEGA * v - OMEGA**2 * (x - rest)]
 
     times = np.arange(0.0, 31.0, 1.0)
@@ -155,7 +157,7 @@ def test_gliding_agrees_with_an_integrator_across_the_edges(kind: int) -> None:
 @pytest.mark.parametrize(("begin", "end"), [(0.0, 100.0), (30.0, -20.0), (5.0, 5.0)])
 def test_a_shaped_step_goes_from_its_begin_to_its_end_and_not_beyond(kind: int, begin: float, end: float) -> None:
     level = np.array(
-        [shaped(kind, begin, end, 12.0, 0.66, SLEW_UM_PER_MS, t)[0] for t in np.arange(0.0, 20.0, 0.1)]
+        [shaped(Step(kind, begin, end, 12.0, 0.66, SLEW_UM_PER_MS), t)[0] for t in np.arange(0.0, 20.0, 0.1)]
     )
     low, high = sorted((begin, end))
     assert ((level >= low - 1e-12) & (level <= high + 1e-12)).all()
@@ -166,18 +168,18 @@ def test_a_shaped_step_goes_from_its_begin_to_its_end_and_not_beyond(kind: int, 
 def test_the_parts_of_a_shaped_step_are_those_of_singer_and_seering() -> None:
     k = design_ratio(ZETA)
     at = (0.0, 6.1, 12.1)
-    zv = [shaped(ZV, 0.0, 1.0, 12.0, k, SLEW_UM_PER_MS, t)[0] for t in at]
-    zvd = [shaped(ZVD, 0.0, 1.0, 12.0, k, SLEW_UM_PER_MS, t)[0] for t in at]
+    zv = [shaped(Step(ZV, 0.0, 1.0, 12.0, k, SLEW_UM_PER_MS), t)[0] for t in at]
+    zvd = [shaped(Step(ZVD, 0.0, 1.0, 12.0, k, SLEW_UM_PER_MS), t)[0] for t in at]
     assert zv == pytest.approx([1.0 / (1.0 + k), 1.0, 1.0])
     assert np.diff([0.0, *zvd]) == pytest.approx(np.array([1.0, 2.0 * k, k**2]) / (1.0 + k) ** 2)
 
 
 def test_a_slewed_step_ramps_at_its_rate() -> None:
     # The driver DW9714 by default: 220 codes of 0.8954 um in about 9 ms.
-    level, rate, edge = shaped(SLEW, 0.0, 220 * 0.8954, 12.0, 0.66, SLEW_UM_PER_MS, 2.0)
+    level, rate, edge = shaped(Step(SLEW, 0.0, 220 * 0.8954, 12.0, 0.66, SLEW_UM_PER_MS), 2.0)
     assert (level, rate) == (44.0, 22.0)
     assert edge == pytest.approx(8.95, abs=0.01)
-    assert shaped(SLEW, 50.0, 0.0, 12.0, 0.66, SLEW_UM_PER_MS, 2.0)[:2] == (6.0, -22.0)
+    assert shaped(Step(SLEW, 50.0, 0.0, 12.0, 0.66, SLEW_UM_PER_MS), 2.0)[:2] == (6.0, -22.0)
 
 
 def test_a_matched_shaper_hardly_overshoots() -> None:
@@ -198,7 +200,13 @@ def test_a_mistuned_shaper_rings_as_specified(mistuning: float) -> None:
 def settle(kind: int, end: float, tolerance: float, *, zeta: float = ZETA, mistuning: float = 0.0) -> float:
     """Return the settling time in milliseconds of a step from rest at 0."""
     period = damped_period(zeta=zeta) / (1.0 + mistuning)
-    return settling(0.0, 0.0, kind, 0.0, end, period, design_ratio(zeta), SLEW_UM_PER_MS, OMEGA, zeta, tolerance)
+    step = Step(kind, 0.0, end, period, design_ratio(zeta), SLEW_UM_PER_MS)
+    return settling(0.0, 0.0, step, Spring(OMEGA, zeta), tolerance)
+
+
+def unshaped(end: float) -> Step:
+    """Return a step from 0 that the driver leaves as it is."""
+    return Step(NO_SHAPER, 0.0, end, damped_period(), design_ratio(ZETA), SLEW_UM_PER_MS)
 
 
 @pytest.mark.parametrize("zeta", [0.05, 0.13, 0.3])
@@ -231,7 +239,11 @@ def test_a_step_within_the_tolerance_takes_no_time() -> None:
 
 def test_a_lens_that_still_swings_settles_later_than_one_at_rest() -> None:
     moving = settling(
-        0.0, 20.0, NO_SHAPER, 0.0, 1.0, damped_period(), design_ratio(ZETA), SLEW_UM_PER_MS, OMEGA, ZETA, 2.0
+        0.0,
+        20.0,
+        Step(NO_SHAPER, 0.0, 1.0, damped_period(), design_ratio(ZETA), SLEW_UM_PER_MS),
+        Spring(OMEGA, ZETA),
+        2.0,
     )
     assert moving > 10.0
 
@@ -239,13 +251,17 @@ def test_a_lens_that_still_swings_settles_later_than_one_at_rest() -> None:
 def test_a_lens_that_swings_into_the_tolerance_has_not_settled_before() -> None:
     # 0.3 ms outside on its way in, although its input stays where it is.
     found = settling(
-        2.05, -0.5, NO_SHAPER, 0.0, 0.0, damped_period(), design_ratio(ZETA), SLEW_UM_PER_MS, OMEGA, ZETA, 2.0
+        2.05,
+        -0.5,
+        Step(NO_SHAPER, 0.0, 0.0, damped_period(), design_ratio(ZETA), SLEW_UM_PER_MS),
+        Spring(OMEGA, ZETA),
+        2.0,
     )
     assert found > 0.0
 
 
 def test_settling_ends_even_where_a_lens_hardly_fades() -> None:
-    found = settling(0.0, 0.0, NO_SHAPER, 0.0, 1000.0, 12.5, 1.0, SLEW_UM_PER_MS, OMEGA, 1e-6, 1.0)
+    found = settling(0.0, 0.0, Step(NO_SHAPER, 0.0, 1000.0, 12.5, 1.0, SLEW_UM_PER_MS), Spring(OMEGA, 1e-6), 1.0)
     assert 9_000.0 < found <= 10_001.0
 
 
