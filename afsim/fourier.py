@@ -17,8 +17,8 @@ Array = npt.NDArray[Any]
 # Border of an image that fades to its mean, so that the series meets no edge where it repeats.
 TAPER_PX: Final = 12
 
-# Frequencies, in cycles per pixel, between which a series fades to nothing: ended sharply at 0.5, edges would ring
-# all over the image, and lenses and pixels let half of the contrast there pass.
+# Frequencies in cycles per pixel between which a series fades to nothing. Ended sharply at 0.5, where lens and
+# pixel let half of the contrast pass, it would make edges ring all over the image.
 _ROLL_OFF: Final = (0.4, 0.5)
 
 
@@ -135,16 +135,18 @@ def evaluate(series: Array, to_rows: Array, rows: int, to_columns: Array, column
     (..., rows, columns)
     """
     h, axes = series.shape[1], series.shape[2:-2]
-    lines = _unfold(to_rows @ series.reshape(2, h, -1), rows).reshape(-1, 2, h)
-    points = _unfold(to_columns @ lines.transpose(1, 2, 0), columns)
-    return np.moveaxis(points.reshape(columns, rows, *axes), (0, 1), (-1, -2))
+    lines = _unfold(to_rows @ series.reshape(2, h, -1), rows, axis=0).reshape(-1, 2, h)
+    points = _unfold(lines.swapaxes(0, 1) @ to_columns.swapaxes(1, 2), columns, axis=1)
+    return np.moveaxis(points.reshape(rows, *axes, columns), 0, -2)
 
 
-def _unfold(halves: Array, count: int) -> Array:
-    """Return the values (count, k) at all points from the even and the odd part (2, m, k) at those not negative."""
-    even, odd = halves
-    result = np.empty((count, even.shape[1]), even.dtype)
-    np.add(even, odd, out=result[count // 2 :])
-    mirrored = slice(count % 2, None)
-    np.subtract(even[mirrored], odd[mirrored], out=result[: count // 2][::-1])
+def _unfold(halves: Array, count: int, *, axis: int) -> Array:
+    """Return the values at all ``count`` points from the even and the odd part (2, ...) at those not negative."""
+    even, odd = np.moveaxis(halves, axis + 1, 1)
+    shape = list(halves.shape[1:])
+    shape[axis] = count
+    result = np.empty(shape, halves.dtype)
+    points, mirrored = np.moveaxis(result, axis, 0), slice(count % 2, None)
+    np.add(even, odd, out=points[count // 2 :])
+    np.subtract(even[mirrored], odd[mirrored], out=points[: count // 2][::-1])
     return result

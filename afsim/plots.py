@@ -20,13 +20,13 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodF
 from afsim.errors import AfsimError, WithheldError, unknown
 from afsim.rows import FIELDS, Row, is_whole_stack, number, travel_field
 
-# Okabe and Ito (2008), without the yellow, which is too pale for a line on white, and the black, which is taken.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+# What all pictures share. Okabe and Ito (2008), without the yellow, which is too pale for a line on white, and the black, which is taken.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # one more than colours, so that the pairs repeat late
 _DASHES = ((0, (6, 3)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3)), (0, (8, 2, 2, 2, 2, 2)))
 _REFERENCE = "#333333"
 _SIZE_INCHES = (7.6, 4.4)
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same letters
     "font.size": 9.5,
     "axes.spines.top": False,
@@ -80,11 +80,11 @@ def error_by_steps(rows: Sequence[Row], *, metric: str = "mae") -> Figure:
     if metric not in _METRICS:
         raise unknown("metric", metric, _METRICS)
     field = _drawable(rows, metric)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, axes = _canvas(rows, field, metric)
         for i, (policy, points) in enumerate(_lines(rows)):
             steps = [number(row, "steps") for row in points]
-            colour = _COLOURS[i % len(_COLOURS)]
+            colour = COLOURS[i % len(COLOURS)]
             if f"{field}_lo" in FIELDS:
                 low, high = ([number(row, field + end) for row in points] for end in ("_lo", "_hi"))
                 axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -108,13 +108,13 @@ def frontier(rows: Sequence[Row]) -> Figure:
         Where no row has a value to draw.
     """
     field, travel = _drawable(rows, "mae"), travel_field(rows)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, axes = _canvas(rows, field, "mae")
         for i, (policy, points) in enumerate(_lines(rows)):
             at = [(number(row, travel), number(row, field)) for row in points]
             axes.plot(*zip(*at, strict=True), label=policy, **_line_style(i))
             if len({point for point in at if math.isfinite(sum(point))}) > 1:
-                _number_steps(axes, points, at, _COLOURS[i % len(_COLOURS)])
+                _number_steps(axes, points, at, COLOURS[i % len(COLOURS)])
         _draw_levels(axes, rows, field, travel)
         axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
         axes.set_xlabel(_LABELS[travel] + "; numbers are steps")
@@ -138,7 +138,7 @@ def heat_map(
 ) -> Figure:
     """Draw a table of positive numbers (lines, columns) as colours on a logarithmic scale, the numbers in them."""
     size = (2.6 + 0.95 * len(columns), 0.9 + 0.26 * len(lines))
-    with mpl.rc_context({**_STYLE, "axes.grid": False}):
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
         shown = np.maximum(values, _LINEAR_BELOW)
@@ -167,7 +167,7 @@ def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     png, svg = folder / f"{name}.png", folder / f"{name}.svg"
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure.savefig(png, dpi=160)
         figure.savefig(svg, metadata={"Date": None})
     return [png, svg]
@@ -194,8 +194,8 @@ def _lines(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
 
 def _line_style(i: int) -> dict[str, Any]:
     """Return how the i-th policy is drawn; where the colours start again the markers are hollow."""
-    colour = _COLOURS[i % len(_COLOURS)]
-    filled = i // len(_COLOURS) % 2 == 0
+    colour = COLOURS[i % len(COLOURS)]
+    filled = i // len(COLOURS) % 2 == 0
     return {
         "color": colour,
         "linewidth": 1.6,

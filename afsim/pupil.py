@@ -70,7 +70,7 @@ class Pupil:
 
 
 def _fold(image: FloatArray) -> FloatArray:
-    """Return the even and the odd part (2, ..., m) of images (..., M) along the last axis; a middle cell counts once."""
+    """Return the even and the odd part (2, ..., m) of images (..., M) along the last axis; a middle counts once."""
     M = image.shape[-1]
     mirrored = image[..., ::-1]
     parts = np.stack((image + mirrored, image - mirrored))[..., M // 2 :]

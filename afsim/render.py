@@ -24,6 +24,9 @@ Array = npt.NDArray[Any]
 # Blur diameters of neighbouring strips of a slanted surface differ by no more: 1.5 indices of the paper's stacks.
 _STRIP_PX: Final = 1.2
 
+# Slices that are prepared together: more would not stay in a core's cache.
+_GROUP: Final = 8
+
 # Beyond the half side of a patch: a spare row of native dual pixels, and the pixels' own apertures.
 _SPARE_PX: Final = 3.0
 
@@ -198,15 +201,16 @@ def render_views(
     zooms = _zooms(slices, optics, breathing, reference)
     f = zooms[:, None] * np.arange(N // 2 + 1) / N
     middle = np.asarray(field_px, dtype=np.float64) * (1.0 - 1.0 / zooms[:, None]) - shifts
-    rows = size // 2 + 2 if native else size
-    seen = _slices(f, middle, rows, size, sigma_px, optics, dtype)
+    pixels = _Pixels(size // 2 + 2, size, 2) if native else _Pixels(size, size, 1)
     layers = [_layer(surface, optics, dtype) for surface in _merged(surfaces)]
+    views = np.empty((len(slices), 2, pixels.rows, size), dtype)
     with single_threaded_blas():
-        views = [
-            _slice(layers, focused, pupil, optics, _Slices(*(part[k] for part in seen)), rows, size)
-            for k, focused in enumerate(slices)
-        ]
-    return np.stack(views)
+        for first in range(0, len(slices), _GROUP):
+            group = slice(first, first + _GROUP)
+            seen = _slices(f[group], middle[group], pixels, sigma_px, optics, dtype)
+            for k, one in enumerate(zip(*seen, strict=True), start=first):
+                views[k] = _slice(layers, float(slices[k]), pupil, optics, _Slices(*one), pixels)
+    return views
 
 
 def _extent(surfaces: Sequence[Surface]) -> tuple[int, tuple[float, float]]:
@@ -270,11 +274,19 @@ def _layer(surface: Surface, optics: Optics, dtype: np.dtype[Any]) -> _Layer:
 
 
 # ---------------------------------------------------------------------- slices
+class _Pixels(NamedTuple):
+    """How many rows and columns a patch is sampled in, and how high a row is."""
+
+    rows: int
+    columns: int
+    height: int
+
+
 class _Slices(NamedTuple):
     """How n slices see a Fourier series whose frequencies are (n, h) in pixels of their sensors.
 
-    ``sharp`` (n, h, h) is the transfer function of lens and pixel in focus; ``turn_y`` and ``turn_x`` (n, 2, h) move
-    the series to the middle of the patch; ``to_rows`` and ``to_columns`` evaluate it at the pixels.
+    ``sharp`` (n, h, h) is the transfer function of lens and pixel in focus; ``turn_y`` and ``turn_x`` (n, 2, h)
+    move the series to the middle of the patch; ``to_rows`` and ``to_columns`` evaluate it at the pixels.
     """
 
     frequencies: FloatArray
@@ -286,27 +298,22 @@ class _Slices(NamedTuple):
 
 
 def _slices(
-    f: FloatArray,
-    middle: FloatArray,
-    rows: int,
-    columns: int,
-    sigma_px: float,
-    optics: Optics,
-    dtype: np.dtype[Any],
+    f: FloatArray, middle: FloatArray, pixels: _Pixels, sigma_px: float, optics: Optics, dtype: np.dtype[Any]
 ) -> _Slices:
     """Prepare slices whose patches lie around ``middle`` (n, 2), x and y from the canvas's middle in pixels."""
-    rounded, height = f.astype(dtype), 1 if rows == columns else 2
+    rounded = f.astype(dtype)
     sharp = diffraction_transfer(rounded, rounded, optics=optics)
-    sharp *= sampling_transfer(f, aperture_px=height, sigma_px=sigma_px).astype(dtype)[:, :, None]
+    sharp *= sampling_transfer(f, aperture_px=pixels.height, sigma_px=sigma_px).astype(dtype)[:, :, None]
     sharp *= sampling_transfer(f, sigma_px=sigma_px).astype(dtype)[:, None, :]
     angles = 2.0 * np.pi * f * middle.T[:, :, None]
     turn_x, turn_y = np.stack((np.cos(angles), np.sin(angles)), axis=2).astype(dtype)
-    to_rows, to_columns = waves(f, height, rows, dtype=dtype), waves(f, 1.0, columns, dtype=dtype)
+    to_rows = waves(f, pixels.height, pixels.rows, dtype=dtype)
+    to_columns = waves(f, 1.0, pixels.columns, dtype=dtype)
     return _Slices(f, sharp, turn_y, turn_x, to_rows, to_columns)
 
 
 def _slice(
-    layers: list[_Layer], focus: float, pupil: Pupil, optics: Optics, seen: _Slices, rows: int, columns: int
+    layers: list[_Layer], focus: float, pupil: Pupil, optics: Optics, seen: _Slices, pixels: _Pixels
 ) -> Array:
     """Return both views (2, rows, columns) of one slice, ``seen`` without its leading axis."""
     f, h, dtype = seen.frequencies, len(seen.sharp), seen.sharp.dtype
@@ -317,7 +324,7 @@ def _slice(
         series = np.empty((2, h, layer.series.shape[1], 2, 2, h), dtype)
         parts = defocus_parts(pupil, blur, f, f, dtype=dtype)
         blur_series(layer.series, parts, seen.sharp, seen.turn_y, seen.turn_x, series)
-        channels = evaluate(series, seen.to_rows, rows, seen.to_columns, columns)
+        channels = evaluate(series, seen.to_rows, pixels.rows, seen.to_columns, pixels.columns)
         if layer.has_alpha or layer.has_cover:
             # Opacity is a share of the light that each view gets. Strips that cover a slanted surface while sharp
             # leave gaps and overlaps once blurred.

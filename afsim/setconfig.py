@@ -15,7 +15,7 @@ from afsim.optics import PIXEL3, lta49_diopters
 from afsim.stack import Geometry
 
 # To be raised whenever the same configuration renders other pixels, so that no old set is read or continued.
-RENDERER_VERSION: Final = 2
+RENDERER_VERSION: Final = 3
 
 # Whoever looks at bench-train alone may look at all its photographs, and at no other.
 _PHOTOGRAPHS: Final = {

@@ -6,7 +6,6 @@ them is given by its rows ``fy`` (..., ny) and its columns ``fx`` (..., nx), x a
 The leading axes broadcast.
 """
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -86,7 +85,7 @@ def defocus_parts(
 
 
 def _cell_waves(cycles: FloatArray, pupil: Pupil, dtype: npt.DTypeLike) -> Array:
-    """Return the mean of cosine and sine over each cell u > 0, (..., 2, m, nf), at ``cycles`` (..., nf) a diameter."""
+    """Return the mean of cosine and sine over each cell u > 0, (..., 2, m, nf), at ``cycles`` a diameter."""
     M = len(pupil.left)
     width = pupil.support / M  # of a cell, in diameters
     return waves(cycles, width, M, weights=np.sinc(cycles * width), dtype=dtype)
@@ -185,59 +184,3 @@ def sampling_transfer(f: npt.ArrayLike, *, aperture_px: float = 1.0, sigma_px: f
     """
     cycles = np.asarray(f, dtype=np.float64)
     return np.asarray(np.sinc(aperture_px * cycles) * np.exp(-2.0 * (np.pi * sigma_px * cycles) ** 2))
-
-
-def pixel_transfer(fy: npt.ArrayLike, fx: npt.ArrayLike) -> FloatArray:
-    """Return the transfer function (..., ny, nx) of a square pixel that collects light over its whole pitch."""
-    rows, columns = np.asarray(fy, dtype=np.float64), np.asarray(fx, dtype=np.float64)
-    return np.sinc(rows)[..., :, None] * np.sinc(columns)[..., None, :]
-
-
-# Nodes of the quadrature beyond half its largest phase in radians; 16 leave an error below 1e-12.
-_SPARE_NODES = 16
-
-
-def half_disc_transfer(diameter_px: npt.ArrayLike, fy: npt.ArrayLike, fx: npt.ArrayLike) -> ComplexArray:
-    """Return the transfer function of the left view of an ideal dual pixel out of focus.
-
-    The left view sees through the half ``u_x < 0`` of a circular pupil, its blur is a half disc whose centroid
-    lies ``4 / (6 pi) c = 0.2122 c`` left of the centre. The right view's function is the complex conjugate; the
-    mean of both is real and that of the whole disc, ``2 J1(pi c f) / (pi c f)``.
-
-    Parameters
-    ----------
-    diameter_px : array_like (...)
-        Signed blur diameter c in pixels: positive where the lens is focused nearer than the object. A negative
-        one mirrors the half disc, which swaps the views.
-    fy, fx : array_like (..., ny) and (..., nx)
-        Frequencies in cycles per pixel.
-
-    Returns
-    -------
-    (..., ny, nx) complex128
-        1 at frequency zero: energy is kept.
-
-    Notes
-    -----
-    With ``a = pi c f_x``, ``b = pi c f_y`` and ``u_x = -sin t`` the integral over the half disc is::
-
-        2/pi  int_0^(pi/2)  exp(i a sin t)  2 cos(t)^2 sinc(b cos t)  dt,    sinc(z) = sin(z) / z
-
-    The integrand is smooth, so Gauss-Legendre quadrature converges exponentially; each node is a function of
-    f_y times a function of f_x, so that the whole grid is one matrix product.
-    """
-    c = np.asarray(diameter_px, dtype=np.float64)[..., None]
-    cycles_y, cycles_x = c * np.asarray(fy, dtype=np.float64), c * np.asarray(fx, dtype=np.float64)
-    t, weight = _quarter_turn(np.hypot(np.abs(cycles_y).max(), np.abs(cycles_x).max()))
-    rows = 4.0 / np.pi * weight * np.cos(t) ** 2 * np.sinc(cycles_y[..., None] * np.cos(t))
-    phases = np.pi * cycles_x[..., None, :] * np.sin(t)[:, None]
-    return np.asarray(rows @ np.cos(phases) + 1j * (rows @ np.sin(phases)))
-
-
-def _quarter_turn(largest_cycles: float) -> tuple[FloatArray, FloatArray]:
-    """Return nodes and weights for 0 ... pi/2, enough for an integrand of so many cycles across the disc."""
-    nodes, weights = _legendre(_SPARE_NODES + int(np.pi * largest_cycles / 2.0))
-    return np.pi / 4.0 * (nodes + 1.0), np.pi / 4.0 * weights
-
-
-_legendre = cache(np.polynomial.legendre.leggauss)
