@@ -38,19 +38,22 @@ class Actuator:
     ------
     WithheldError
         For an erring lens without distances: its errors are micrometres.
+
+    Attributes
+    ----------
+    is_exact : bool
+        Whether the lens is always where it was told to be, at once.
+    table_um : (n,) float64
+        Lens extension of each index in micrometres; (1,) NaN where the distances are unknown.
     """
 
     def __init__(self, lens: Lens, n: int, diopters: FloatArray | None) -> None:
         self.lens, self.n = lens, n
-        if diopters is None and not lens.is_exact:
+        self.is_exact = lens.is_exact
+        if diopters is None and not self.is_exact:
             raise WithheldError(f"lens {lens.name!r} needs known focus distances, but the stacks have none")
         self.table_um = np.full(1, np.nan) if diopters is None else lens_extension_um(diopters, lens.focal_length_m)
         self._numbers = numbers(lens)
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether the lens is always where it was told to be, at once."""
-        return self.lens.is_exact
 
     def park(self, command: FloatArray, keys: Keys, exposure_ms: float) -> LensState:
         """Return the state (N,) of lenses that came from a stop, were sent to ``command`` (N,), and settled.

@@ -10,7 +10,17 @@ import numpy.typing as npt
 
 from afsim.actuator import Actuator
 from afsim.errors import AfsimError, WithheldError, unknown
-from afsim.imaging import UPSAMPLED, UPSAMPLED_VARIANCE, Grain, Scale, Views, develop, normal_quantiles
+from afsim.imaging import (
+    UPSAMPLED,
+    UPSAMPLED_VARIANCE,
+    Grain,
+    Scale,
+    Views,
+    are_whole,
+    develop,
+    normal_quantiles,
+    replay,
+)
 from afsim.jit import over_lanes
 from afsim.keys import Keys, lane_keys
 from afsim.lens import Lens
@@ -105,6 +115,11 @@ class Camera:
     @property
     def _resamples(self) -> bool:
         return self.breathing != 1.0 or self.margin > 0 or self.lens.lateral > 0
+
+    @cached_property
+    def _replays(self) -> bool:
+        """Whether slices at whole positions are shown as they are recorded."""
+        return not self.sensor.adds_noise and self.breathing == 1.0 and self.margin == 0
 
     @cached_property
     def _slices(self) -> npt.NDArray[np.uint16]:
@@ -210,11 +225,18 @@ class Camera:
                 f"and strides {out.strides}"
             )
         rows = out.reshape(len(ids), -1)
+        slices, raw, scale, n = self._slices, kind == "uint16", self._scalings[kind], self.stacks.n
+        if shifts is None and self._replays and are_whole(positions, n):
+
+            def replay_some(begin: int, end: int) -> None:
+                replay(slices, n, ids, positions, raw, scale, rows, begin, end)
+
+            over_lanes(replay_some, len(ids), at_least=_LANES_PER_THREAD)
+            return out
         geometry = self.stacks.geometry
-        form = Shape(geometry.n, geometry.views, geometry.height, geometry.width, self.margin)
+        form = Shape(n, geometry.views, geometry.height, geometry.width, self.margin)
         views, grain = self._views(ids, positions, weights, shifts), self._grain(ids, positions, keys)
-        slices, nearest, raw = self._slices, self.interpolation == "nearest", kind == "uint16"
-        scale, levels, finish = self._scalings[kind], self._scalings["float32"], self._finishes[kind]
+        nearest, levels, finish = self.interpolation == "nearest", self._scalings["float32"], self._finishes[kind]
 
         def expose(begin: int, end: int) -> None:
             develop(
@@ -235,27 +257,20 @@ class Camera:
                 end,
             )
 
-        quick = grain.digits == 0.0 and positions.shape[1] == 1
-        over_lanes(expose, len(ids), at_least=_LANES_PER_THREAD if quick else _ERRING_LANES_PER_THREAD)
+        over_lanes(expose, len(ids), at_least=_ERRING_LANES_PER_THREAD)
         return out
 
     def _views(self, ids: IntArray, positions: FloatArray, weights: FloatArray, shifts: FloatArray | None) -> Views:
         """Return each lane's sampling grid, in recorded pixels."""
-        lanes, scales = len(ids), self._scales
-        still = shifts is None and self.margin == 0 and self.breathing == 1.0
-        if still and positions.shape[1] == 1 and bool((positions == np.rint(positions)).all()):
-            # Slices as they are: nothing is sampled, so it does not matter where the principal point is.
-            nowhere = np.zeros((lanes, 2))
-            return Views(np.ones(lanes), nowhere, nowhere, scales)
         place = np.einsum("ns,ns->n", positions, weights)
         steps = np.interp(place, np.arange(self.stacks.n), self._zooms)
-        first = self.margin - (np.zeros((lanes, 2)) if shifts is None else shifts)
+        first = self.margin - (np.zeros((len(ids), 2)) if shifts is None else shifts)
         centres = self._centres[ids]
         # Written so that a step of 1 leaves whole pixels whole.
         firsts = first + (steps[:, None] - 1.0) * (first - centres)
         geometry = self.stacks.geometry
         middle = (np.array([geometry.width, geometry.height]) - 1.0) / 2.0
-        return Views(steps, firsts, middle - centres, scales)
+        return Views(steps, firsts, middle - centres, self._scales)
 
     def _grain(self, ids: IntArray, positions: FloatArray, keys: Keys) -> Grain:
         """Return the noise that each lane should have and its slices had, and its seeds."""

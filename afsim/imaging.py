@@ -99,6 +99,33 @@ def normal_quantiles() -> SingleArray:
 
 
 @compiled
+def replay(
+    slices: npt.NDArray[np.uint16],
+    n: int,
+    ids: IntArray,
+    positions: FloatArray,
+    raw: bool,
+    scale: Scale,
+    out: AnyImage,
+    begin: int,
+    end: int,
+) -> None:
+    """Write lanes begin ... end-1 as recorded, all at whole positions (N, 1): what :func:`develop` would write."""
+    for lane in range(begin, end):
+        _copy(slices[ids[lane] * n + int(positions[lane, 0])], raw, scale, out[lane])
+
+
+@compiled
+def are_whole(positions: FloatArray, n: int) -> bool:
+    """Tell whether positions (N, S) are one whole index of 0 ... n-1 each."""
+    whole = positions.shape[1] == 1
+    for lane in range(positions.shape[0] if whole else 0):
+        place = positions[lane, 0]
+        whole &= place == np.floor(place) and 0.0 <= place <= n - 1.0
+    return bool(whole)
+
+
+@compiled
 def develop(
     slices: npt.NDArray[np.uint16],
     shape: Shape,
@@ -135,10 +162,10 @@ def develop(
     h, w = shape.height - 2 * shape.margin, shape.width - 2 * shape.margin
     shares = np.empty(shape.n)
     image, squares = np.empty(shape.views * h * w, np.float32), np.empty(h * w, np.float32)
-    normals, drawn = (
-        np.empty(image.size, np.float32),
-        np.empty(4 * (shape.views * (h + 4) * (w + 4) // 4), np.float32),
-    )
+    rows, columns = _native_size(grain.upsampled, h, w)
+    normals = np.empty(image.size, np.float32)
+    drawn = np.empty((shape.views * rows * columns + 3) // 4 * 4, np.float32)
+    digits = np.float32(grain.digits)
     for lane in range(begin, end):
         share_slices(positions[lane], weights[lane], nearest, shares)
         only, first = int(np.argmax(shares)), ids[lane] * shape.n
@@ -160,16 +187,13 @@ def develop(
         if grain.digits == 0.0:
             _write(image, scale, out[lane])
             continue
-        black, gain = levels.black, levels.gain
-        for p in range(image.size):
-            image[p] = (image[p] - black) * gain
         if not grain.blends:
             squares[:] = np.float32(1.0)
         draw_normals(mix(grain.keys[lane], np.uint64(0)), grain.quantiles, drawn)
         _spread(drawn, grain.upsampled, shape.views, h, w, shape.margin, normals)
-        digits = np.float32(grain.digits)
-        _add_noise(image, squares, grain.total[lane], grain.recorded[lane], normals, digits, levels.low)
-        _write(image, finish, out[lane])
+        _write_noisy(
+            image, squares, grain.total[lane], grain.recorded[lane], normals, levels, digits, finish, out[lane]
+        )
 
 
 @compiled
@@ -236,7 +260,7 @@ def _spread(
         return
     unit = np.float32(1.0 / np.sqrt(UPSAMPLED_VARIANCE))
     near, far = np.float32(0.75) * unit, np.float32(0.25) * unit
-    rows, columns = (h // 2 + 3, w) if upsampled == 1 else (h, w // 2 + 3)
+    rows, columns = _native_size(upsampled, h, w)
     native = drawn[: views * rows * columns].reshape((views, rows, columns))
     out = normals.reshape((views, h, w))
     for view in range(views):
@@ -252,42 +276,59 @@ def _spread(
 
 
 @compiled
+def _native_size(upsampled: int, h: int, w: int) -> tuple[int, int]:
+    """Return rows and columns of dual pixels that an image of h x w pixels needs."""
+    if upsampled == 1:
+        return h // 2 + 3, w
+    if upsampled == 2:
+        return h, w // 2 + 3
+    return h, w
+
+
+@compiled
 def _native(stored: int, margin: int) -> tuple[int, int]:
     """Return the nearer native pixel of a stored one, from the first that is drawn, and which side the other is."""
     return stored // 2 - margin // 2 + 1, 1 if stored % 2 else -1
 
 
 @compiled
-def _add_noise(
+def _write_noisy(
     image: SingleArray,
     squares: SingleArray,
     total: SingleArray,
     recorded: SingleArray,
     normals: SingleArray,
+    levels: Scale,
     digits: np.float32,
-    low: np.float32,
+    finish: Scale,
+    out: AnyImage,
 ) -> None:
-    """Add in place what noise a normalised image (views * pixels,) lacks, clip it, and round it to digits.
+    """Write one lane's values (views * pixels,) with the noise they lack, clipped and rounded to digits.
 
-    ``total`` and ``recorded`` (2,) are the (S, O) that it should have and that its slices had; mixing and sampling
-    have left ``squares`` (pixels,) of the latter.
+    ``total`` and ``recorded`` (2,) are the (S, O) that the image should have and that its slices had; mixing and
+    sampling have left ``squares`` (pixels,) of the latter.
     """
     pixels = squares.size
     none, half, white = np.float32(0.0), np.float32(0.5), np.float32(1.0)
     # Single numbers, and comparisons in place of min and max: only so does the loop become one of vectors.
+    black, gain, low = levels.black, levels.gain, levels.low
     shot, read, shot_left, read_left = total[0], total[1], recorded[0], recorded[1]
     digit = white / digits
+    finish_gain, finish_half, finish_low, finish_top = finish.gain, finish.half, finish.low, finish.top
     for view in range(image.size // pixels):
-        values, drawn = image[view * pixels : (view + 1) * pixels], normals[view * pixels : (view + 1) * pixels]
+        begin, end = view * pixels, (view + 1) * pixels
+        values, drawn, written = image[begin:end], normals[begin:end], out[begin:end]
         for p in range(pixels):
-            x = values[p]
+            x = (values[p] - black) * gain
             light = x if x > none else none
             variance = shot * light + read - squares[p] * (shot_left * light + read_left)
             variance = variance if variance > none else none
             x += np.sqrt(variance) * drawn[p]
             x = x if x > low else low
             x = x if x < white else white
-            values[p] = np.floor(x * digits + half) * digit
+            x = np.floor(x * digits + half) * digit * finish_gain + finish_half
+            x = x if x > finish_low else finish_low
+            written[p] = x if x < finish_top else finish_top
 
 
 @compiled

@@ -200,5 +200,5 @@ def describe_truth(lanes: Lanes, label: FloatArray, truth: FloatArray, info: Lan
         out["moves"], out["reversals"] = lane["moves"], lane["reversals"]
         out["travel_index"], out["travel_um"] = lane["travel_index"], lane["travel_um"]
         out["time_ms"] = lane["time_ms"]
-        out["reachable"] = lane["reachable"]
+        out["reachable"], out["clamped"] = lane["reachable"], False
         out["declared"] = lane["declared"]

@@ -20,7 +20,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodF
 from afsim.errors import AfsimError, WithheldError, unknown
 from afsim.rows import FIELDS, Row, is_whole_stack, number, travel_field
 
-# What all pictures share. Okabe and Ito (2008), without the yellow, which is too pale for a line on white, and the black, which is taken.
+# Okabe and Ito (2008), without the yellow, which is too pale for a line on white, and the black, which is taken.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # one more than colours, so that the pairs repeat late
 _DASHES = ((0, (6, 3)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3)), (0, (8, 2, 2, 2, 2, 2)))

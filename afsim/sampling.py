@@ -4,7 +4,7 @@ Beyond the border the last pixel repeats. A shift, which is what lens shifts and
 slices need at every exposure, takes the same four weights for a whole row, so its loops become loops of vectors.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from afsim.jit import compiled
 SingleArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 RawRow = npt.NDArray[np.uint16]
+
+# Rows that are filtered at once: three buffers of them take 30 KB for 128 columns.
+_BLOCK: Final = 16
 
 
 class Shape(NamedTuple):
@@ -57,6 +60,123 @@ def add_sampled(
         for p in range(squares.size):
             squares[p] += square
         return
+    if step == 1.0:
+        _add_shifted(row, shape, x, y, share, image, squares)
+    else:
+        _add_zoomed(row, shape, step, x, y, share, image, squares)
+
+
+@compiled
+def _weights(t: float) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    """Return the weights of four neighbours for a place ``t`` (0 ... 1) beyond the second."""
+    return (
+        np.float32(((-0.5 * t + 1.0) * t - 0.5) * t),
+        np.float32((1.5 * t - 2.5) * t * t + 1.0),
+        np.float32(((-1.5 * t + 2.0) * t + 0.5) * t),
+        np.float32((0.5 * t - 0.5) * t * t),
+    )
+
+
+# ---------------------------------------------------------------------- shifted
+@compiled
+def _add_shifted(
+    row: RawRow, shape: Shape, x: float, y: float, share: float, image: SingleArray, squares: SingleArray
+) -> None:
+    """Add a slice on a grid of whole steps: the same weights for all pixels, so rows need not be told apart.
+
+    A block of rows, each with three repeated pixels at either end, is filtered from its first to its last pixel,
+    across and down. What that mixes from one row into the next falls outside of what is read. Blocks are small
+    enough for the processor's nearest memory.
+    """
+    height, width, margin = shape.height, shape.width, shape.margin
+    h, w, pitch = height - 2 * margin, width - 2 * margin, width + 6
+    left, top = int(np.floor(x)), int(np.floor(y))
+    across, down = _weights(x - left), _weights(y - top)
+    framed = np.empty((_BLOCK + 3) * pitch, np.float32)
+    filtered, sampled = np.empty_like(framed), np.empty_like(framed)
+    # Filtered pixel q of a row is that of the place q - 2; those beyond the border are all alike.
+    begin = min(max(-2 - left, 0), w)
+    end = max(min(width + 1 - left, w), begin)
+    weight = np.float32(share)
+    for view in range(shape.views):
+        recorded = row[view * height * width : (view + 1) * height * width]
+        for first in range(0, h, _BLOCK):
+            rows = min(_BLOCK, h - first)
+            _frame(recorded, height, width, top + first - 1, framed[: (rows + 3) * pitch])
+            _filter(framed[: (rows + 3) * pitch], 1, across, filtered)
+            _filter(filtered[: (rows + 3) * pitch], pitch, down, sampled)
+            for v in range(rows):
+                line = sampled[v * pitch : (v + 1) * pitch]
+                start = (view * h + first + v) * w
+                _add_line(line, left + 2, weight, begin, end, image[start : start + w])
+    square = np.float32(share * share) * _norm(across) * _norm(down)
+    for p in range(squares.size):
+        squares[p] += square
+
+
+@compiled
+def _add_line(line: SingleArray, shift: int, weight: np.float32, begin: int, end: int, out: SingleArray) -> None:
+    """Add a filtered row to ``out`` (w,); outside of ``begin`` ... ``end`` it repeats its first and last value."""
+    inside, near = out[begin:end], line[begin + shift : end + shift]
+    for u in range(inside.size):
+        inside[u] += weight * near[u]
+    for u in range(begin):
+        out[u] += weight * line[0]
+    for u in range(end, out.size):
+        out[u] += weight * line[line.size - 4]
+
+
+@compiled
+def _norm(weights: tuple[np.float32, np.float32, np.float32, np.float32]) -> np.float32:
+    a, b, c, d = weights
+    return a * a + b * b + c * c + d * d
+
+
+@compiled
+def _frame(view: RawRow, height: int, width: int, first: int, framed: SingleArray) -> None:
+    """Write rows of a view from ``first`` on, with three more pixels at either end, which repeat those of the ends.
+
+    Rows beyond the border repeat it too.
+    """
+    pitch = width + 6
+    for i in range(framed.size // pitch):
+        begin = min(max(first + i, 0), height - 1) * width
+        line, out = view[begin : begin + width], framed[i * pitch : (i + 1) * pitch]
+        inside = out[3 : width + 3]
+        for p in range(width):
+            inside[p] = np.float32(line[p])
+        for p in range(3):
+            out[p], out[width + 3 + p] = np.float32(line[0]), np.float32(line[width - 1])
+
+
+@compiled
+def _filter(
+    image: SingleArray,
+    stride: int,
+    weights: tuple[np.float32, np.float32, np.float32, np.float32],
+    out: SingleArray,
+) -> None:
+    """Write the weighted sum of each pixel and the three after it, ``stride`` apart."""
+    a, b, c, d = weights
+    n = image.size - 3 * stride
+    i, j, k, m = image[:n], image[stride:][:n], image[2 * stride :][:n], image[3 * stride :][:n]
+    for p in range(n):
+        out[p] = (a * i[p] + b * j[p]) + (c * k[p] + d * m[p])
+
+
+# ---------------------------------------------------------------------- zoomed
+@compiled
+def _add_zoomed(
+    row: RawRow,
+    shape: Shape,
+    step: float,
+    x: float,
+    y: float,
+    share: float,
+    image: SingleArray,
+    squares: SingleArray,
+) -> None:
+    """Add a slice on a grid of any step."""
     height, width = shape.height, shape.width
     h, w = height - 2 * shape.margin, width - 2 * shape.margin
     ix, wx, sx = np.empty((w, 4), np.int64), np.empty((w, 4), np.float32), np.empty(w, np.float32)
@@ -67,25 +187,23 @@ def add_sampled(
     sy *= np.float32(share * share)
     line = np.empty(width, dtype=np.float32)
     for view in range(shape.views):
+        light = row[view * height * width : (view + 1) * height * width].reshape((height, width))
         for v in range(h):
             a, b, c, d = wy[v, 0], wy[v, 1], wy[v, 2], wy[v, 3]
-            r0, r1 = _line(row, view * height + iy[v, 0], width), _line(row, view * height + iy[v, 1], width)
-            r2, r3 = _line(row, view * height + iy[v, 2], width), _line(row, view * height + iy[v, 3], width)
+            i, j, k, m = iy[v, 0], iy[v, 1], iy[v, 2], iy[v, 3]
             for p in range(width):
-                line[p] = (a * np.float32(r0[p]) + b * np.float32(r1[p])) + (
-                    c * np.float32(r2[p]) + d * np.float32(r3[p])
+                line[p] = (a * np.float32(light[i, p]) + b * np.float32(light[j, p])) + (
+                    c * np.float32(light[k, p]) + d * np.float32(light[m, p])
                 )
-            begin = (view * h + v) * w
-            _add_across(line, step, x, ix, wx, image[begin : begin + w])
+            out = image[(view * h + v) * w : (view * h + v + 1) * w]
+            for u in range(w):
+                out[u] += (wx[u, 0] * line[ix[u, 0]] + wx[u, 1] * line[ix[u, 1]]) + (
+                    wx[u, 2] * line[ix[u, 2]] + wx[u, 3] * line[ix[u, 3]]
+                )
     for v in range(h):
         left, square = squares[v * w : (v + 1) * w], sy[v]
         for u in range(w):
             left[u] += square * sx[u]
-
-
-@compiled
-def _line(row: RawRow, number: int, width: int) -> RawRow:
-    return row[number * width : (number + 1) * width]
 
 
 @compiled
@@ -94,45 +212,8 @@ def _taps(step: float, first: float, size: int, index: IntArray, weight: SingleA
     for u in range(squares.size):
         place = first + step * u
         below = np.floor(place)
-        t = place - below
-        w0 = ((-0.5 * t + 1.0) * t - 0.5) * t
-        w1 = (1.5 * t - 2.5) * t * t + 1.0
-        w2 = ((-1.5 * t + 2.0) * t + 0.5) * t
-        w3 = (0.5 * t - 0.5) * t * t
-        weight[u, 0], weight[u, 1], weight[u, 2], weight[u, 3] = w0, w1, w2, w3
-        squares[u] = w0 * w0 + w1 * w1 + w2 * w2 + w3 * w3
+        weights = _weights(place - below)
+        weight[u, 0], weight[u, 1], weight[u, 2], weight[u, 3] = weights
+        squares[u] = _norm(weights)
         for tap in range(4):
             index[u, tap] = min(max(int(below) + tap - 1, 0), size - 1)
-
-
-@compiled
-def _add_across(
-    line: SingleArray, step: float, first: float, index: IntArray, weight: SingleArray, out: SingleArray
-) -> None:
-    """Add one row (W,), sampled at the places of the taps, to ``out`` (m,)."""
-    m, start = out.size, int(np.floor(first)) - 1
-    low, high = max(0, -start), min(m, line.size - 3 - start)
-    if step != 1.0 or high <= low:
-        _add_tapped(line, index, weight, out, 0, m)
-        return
-    # Shifted, not scaled: inside the borders the same four weights for all, and neighbours in a line.
-    a, b, c, d = weight[0, 0], weight[0, 1], weight[0, 2], weight[0, 3]
-    near, inside = line[start + low : start + high + 3], out[low:high]
-    for u in range(inside.size):
-        inside[u] += (a * near[u] + b * near[u + 1]) + (c * near[u + 2] + d * near[u + 3])
-    _add_tapped(line, index, weight, out, 0, low)
-    _add_tapped(line, index, weight, out, high, m)
-
-
-@compiled
-def _add_tapped(
-    line: SingleArray, index: IntArray, weight: SingleArray, out: SingleArray, begin: int, end: int
-) -> None:
-    """Add pixels begin ... end-1 of a row, each from its own four neighbours."""
-    for u in range(begin, end):
-        out[u] += (
-            weight[u, 0] * line[index[u, 0]]
-            + weight[u, 1] * line[index[u, 1]]
-            + weight[u, 2] * line[index[u, 2]]
-            + weight[u, 3] * line[index[u, 3]]
-        )

@@ -229,7 +229,7 @@ class FocusTask:
         """Return what a policy sees of N games: ``image``, ``command``, ``region`` and ``steps_left``."""
         camera, lanes = self.camera, state.lanes
         positions, weights = camera.actuator.exposure_path(state.lens, camera.sensor.exposure_ms)
-        keys = derive(lanes["key"], lanes["step"], Purpose.SENSOR)
+        keys = derive(lanes["key"], lanes["step"], Purpose.SENSOR) if camera.sensor.adds_noise else lanes["key"]
         shifts = camera.actuator.shifts(state.lens)
         image = camera.capture(lanes["stack"], positions, weights, keys, shifts=shifts, kind=kind, out=out)
         return {"image": image, **self.describe(state)}
@@ -247,7 +247,8 @@ class FocusTask:
         """Return the truth of N games: a structured array (N,), always with the same fields."""
         info = np.empty(len(state.lanes), dtype=INFO)
         describe_truth(state.lanes, self._label, self.truth, info)
-        info["clamped"] = self.camera.actuator.clamped(state.lens)
+        if not self.camera.actuator.is_exact:
+            info["clamped"] = self.camera.actuator.clamped(state.lens)
         return info
 
 
