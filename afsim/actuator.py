@@ -111,7 +111,8 @@ class Actuator:
             positions[:, 0] = state["position"]
         else:
             drive.trace(state, exposure_ms, self.table_um, self._numbers, positions, weights)
-        return positions, weights
+        # Beyond the recording there is nothing to see but its first or last slice.
+        return positions.clip(0.0, self.n - 1.0, out=positions), weights
 
     def shifts(self, state: LensState) -> FloatArray | None:
         """Return how far (N, 2) the image is shifted, x and y in pixels; None for a lens that never shifts."""
@@ -124,12 +125,6 @@ class Actuator:
         if self.is_exact:
             return np.zeros(len(state)), np.full(len(state), self.n - 1.0)
         return state["lowest"].copy(), state["highest"].copy()
-
-    def clamped(self, state: LensState) -> npt.NDArray[np.bool_]:
-        """Return which lenses (N,) stand beyond the recording, so that its first or last slice is shown."""
-        if self.is_exact:
-            return np.zeros(len(state), dtype=np.bool_)
-        return np.asarray((state["unclamped"] < 0.0) | (state["unclamped"] > self.n - 1.0))
 
     def _exactly(self, command: FloatArray) -> LensState:
         state = np.empty(len(command), dtype=_STILL)

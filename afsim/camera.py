@@ -1,30 +1,20 @@
 """Replay of recorded stacks: the image at any lens position, for a batch of stacks at once."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from afsim.actuator import Actuator
-from afsim.errors import AfsimError, WithheldError, unknown
-from afsim.imaging import (
-    UPSAMPLED,
-    UPSAMPLED_VARIANCE,
-    Grain,
-    Scale,
-    Views,
-    are_whole,
-    develop,
-    normal_quantiles,
-    replay,
-)
+from afsim.errors import AfsimError, unknown
+from afsim.framing import Framing
+from afsim.grain import UPSAMPLED, UPSAMPLED_VARIANCE, normal_quantiles
+from afsim.imaging import Grain, Scale, are_sound, are_whole, develop, replay
 from afsim.jit import over_lanes
 from afsim.keys import Keys, lane_keys
 from afsim.lens import Lens
-from afsim.optics import magnification
 from afsim.sampling import Shape
 from afsim.sensor import Sensor
 from afsim.stack import Levels
@@ -42,8 +32,6 @@ _LANES_PER_THREAD: Final = 16
 _NO_QUANTILES: Final = np.zeros(1, dtype=np.float32)
 # Erring cameras take ten times as long for a lane.
 _ERRING_LANES_PER_THREAD: Final = 4
-# Width and height in pixels of the recordings of "Learning to Autofocus" where a set does not tell its own.
-_FRAME_PX: Final = (2016, 1512)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +52,16 @@ class Camera:
         Gain on the focal breathing that is in the recording: 1 leaves it as recorded, 0 removes it (registered),
         2 doubles it. The zoom is that of a thin lens about the principal point, or ``breathing`` times that where
         the set's metadata have such a number.
-    margin : int
-        Pixels cut off at each border of the recorded patches. What breathing and a shifted lens bring into view
-        comes from there; beyond it the border repeats.
+    margin : int, optional
+        Pixels cut off at each border of the recorded patches; by default those that the set was rendered with for
+        that purpose. What breathing and a shifted lens bring into view comes from there; beyond it the border
+        repeats.
+
+    Raises
+    ------
+    AfsimError
+        For an option that does not exist or does not fit, and for a change of breathing that would look further
+        beyond the recorded patches than lens shifts do: they need a margin then.
     """
 
     stacks: StackSet
@@ -74,21 +69,17 @@ class Camera:
     sensor: Sensor = field(default_factory=Sensor)
     interpolation: Interpolation = "linear"
     breathing: float = 1.0
-    margin: int = 0
+    margin: int | None = None
 
     def __post_init__(self) -> None:
         if self.interpolation not in get_args(Interpolation):
             raise unknown("interpolation", self.interpolation, get_args(Interpolation))
-        geometry = self.stacks.geometry
-        if not 0 <= 2 * self.margin < min(geometry.height, geometry.width):
-            raise AfsimError(
-                f"margin must be at least 0 and leave something of {geometry.height} x {geometry.width} pixels, "
-                f"got {self.margin}"
-            )
-        if not np.isfinite(self.breathing) or self.breathing < 0:
-            raise AfsimError(f"breathing must be a number of at least 0, got {self.breathing}")
-        if self.breathing != 1.0 and geometry.diopters is None:
-            raise WithheldError("breathing cannot be changed: the focus distances of these stacks are unknown")
+        assert self.framing  # it checks itself when it is made
+
+    @cached_property
+    def framing(self) -> Framing:
+        """Where the pixels of an image lie in the recorded patches."""
+        return Framing(self.stacks, self.lens.focal_length_m, self.breathing, self.margin)
 
     @cached_property
     def actuator(self) -> Actuator:
@@ -98,28 +89,20 @@ class Camera:
     @property
     def height(self) -> int:
         """Rows of an image."""
-        return self.stacks.geometry.height - 2 * self.margin
+        return self.stacks.geometry.height - 2 * self.framing.crop
 
     @property
     def width(self) -> int:
         """Columns of an image."""
-        return self.stacks.geometry.width - 2 * self.margin
+        return self.stacks.geometry.width - 2 * self.framing.crop
 
     @property
     def replays_exactly(self) -> bool:
         """Whether the same command always gives the same image, so that what is seen can be kept."""
         # At whole positions noise is put back only where pixels are resampled.
-        noisy = self.sensor.iso > 0 or (self.sensor.blends and self._resamples)
+        resamples = not self.framing.moves_nothing or self.lens.lateral > 0
+        noisy = self.sensor.iso > 0 or (self.sensor.blends and resamples)
         return self.lens.is_exact and not (self.sensor.fresh and noisy)
-
-    @property
-    def _resamples(self) -> bool:
-        return self.breathing != 1.0 or self.margin > 0 or self.lens.lateral > 0
-
-    @cached_property
-    def _replays(self) -> bool:
-        """Whether slices at whole positions are shown as they are recorded."""
-        return not self.sensor.adds_noise and self.breathing == 1.0 and self.margin == 0
 
     @cached_property
     def _slices(self) -> npt.NDArray[np.uint16]:
@@ -145,33 +128,10 @@ class Camera:
     @cached_property
     def _upsampled(self) -> int:
         """The axis along which the recordings were enlarged, one of ``UPSAMPLED``; alike in all of a set."""
-        metadata = {**self.stacks.metadata, **self.stacks[0].metadata}
-        return UPSAMPLED[str(metadata.get("upsampled", "none"))]
-
-    @cached_property
-    def _scales(self) -> FloatArray:
-        """Image scale (n,) of the slices as recorded; all 1 where the focus distances are unknown."""
-        diopters = self.stacks.diopters
-        if diopters is None:
-            return np.ones(self.stacks.n)
-        recorded = self.stacks.metadata.get("breathing", 1.0)
-        power = float(recorded)  # type: ignore[arg-type]  # plain JSON: a number
-        return np.asarray(magnification(diopters, self.lens.focal_length_m) ** power)
-
-    @cached_property
-    def _zooms(self) -> FloatArray:
-        """Step (n,) of the sampling grid at each index, in recorded pixels, that changes the breathing."""
-        scale = self._scales ** (self.breathing - 1.0)
-        # Relative to the slice that shows the least: around the principal point no other looks beyond its border.
-        return np.asarray(scale.min() / scale)
-
-    @cached_property
-    def _centres(self) -> FloatArray:
-        """Where the principal point is in each patch (N, 2), x and y in recorded pixels."""
-        geometry = self.stacks.geometry
-        frames = [_frame_px({**self.stacks.metadata, **stack.metadata}) for stack in self.stacks]
-        middle = (np.array([geometry.width, geometry.height]) - 1.0) / 2.0
-        return np.asarray(middle - self.stacks.regions * (np.array(frames) / 2.0))
+        axis = self.framing.told("upsampled", "none")
+        if axis not in UPSAMPLED:
+            raise unknown("axis of enlargement in the stacks' metadata", axis, UPSAMPLED)
+        return UPSAMPLED[axis]
 
     def __getstate__(self) -> dict[str, object]:
         """Pickle and copy the fields alone: the rows kept above would carry every pixel along."""
@@ -212,7 +172,8 @@ class Camera:
         Raises
         ------
         AfsimError
-            For an image kind that does not exist, or an ``out`` of another shape, type or layout.
+            For an image kind that does not exist, an ``out`` of another shape, type or layout, stacks that there
+            are not, or places that are no numbers.
         """
         if kind not in _KINDS:
             raise unknown("image kind", kind, _KINDS)
@@ -224,9 +185,11 @@ class Camera:
                 f"out must be contiguous {kind} of shape {shape}, got {out.dtype} of shape {out.shape} "
                 f"and strides {out.strides}"
             )
+        _check_lanes(ids, positions, weights, keys, shifts, len(self.stacks))
         rows = out.reshape(len(ids), -1)
         slices, raw, scale, n = self._slices, kind == "uint16", self._scalings[kind], self.stacks.n
-        if shifts is None and self._replays and are_whole(positions, n):
+        shown = shifts is None and self.framing.moves_nothing and not self.sensor.adds_noise
+        if shown and are_whole(positions, n):
 
             def replay_some(begin: int, end: int) -> None:
                 replay(slices, n, ids, positions, raw, scale, rows, begin, end)
@@ -234,8 +197,8 @@ class Camera:
             over_lanes(replay_some, len(ids), at_least=_LANES_PER_THREAD)
             return out
         geometry = self.stacks.geometry
-        form = Shape(n, geometry.views, geometry.height, geometry.width, self.margin)
-        views, grain = self._views(ids, positions, weights, shifts), self._grain(ids, positions, keys)
+        form = Shape(n, geometry.views, geometry.height, geometry.width, self.framing.crop)
+        views, grain = self.framing.views(ids, positions, weights, shifts), self._grain(ids, positions, keys)
         nearest, levels, finish = self.interpolation == "nearest", self._scalings["float32"], self._finishes[kind]
 
         def expose(begin: int, end: int) -> None:
@@ -259,18 +222,6 @@ class Camera:
 
         over_lanes(expose, len(ids), at_least=_ERRING_LANES_PER_THREAD)
         return out
-
-    def _views(self, ids: IntArray, positions: FloatArray, weights: FloatArray, shifts: FloatArray | None) -> Views:
-        """Return each lane's sampling grid, in recorded pixels."""
-        place = np.einsum("ns,ns->n", positions, weights)
-        steps = np.interp(place, np.arange(self.stacks.n), self._zooms)
-        first = self.margin - (np.zeros((len(ids), 2)) if shifts is None else shifts)
-        centres = self._centres[ids]
-        # Written so that a step of 1 leaves whole pixels whole.
-        firsts = first + (steps[:, None] - 1.0) * (first - centres)
-        geometry = self.stacks.geometry
-        middle = (np.array([geometry.width, geometry.height]) - 1.0) / 2.0
-        return Views(steps, firsts, middle - centres, self._scales)
 
     def _grain(self, ids: IntArray, positions: FloatArray, keys: Keys) -> Grain:
         """Return the noise that each lane should have and its slices had, and its seeds."""
@@ -298,10 +249,22 @@ class Camera:
         )
 
 
-def _frame_px(metadata: Mapping[str, Any]) -> tuple[float, float]:
-    """Return width and height of the frame that a patch is cut from; the long side is along the split."""
-    width, height = metadata.get("frame_px", _FRAME_PX[::-1] if metadata.get("dp_axis") == "rows" else _FRAME_PX)
-    return float(width), float(height)
+def _check_lanes(
+    ids: IntArray, positions: FloatArray, weights: FloatArray, keys: Keys, shifts: FloatArray | None, stacks: int
+) -> None:
+    lanes = len(ids)
+    if positions.ndim != 2 or positions.shape != weights.shape or len(positions) != lanes:
+        raise AfsimError(
+            f"positions and weights must both be ({lanes}, S), got {positions.shape} and {weights.shape}"
+        )
+    if len(keys) != lanes or (shifts is not None and shifts.shape != (lanes, 2)):
+        moved = None if shifts is None else shifts.shape
+        raise AfsimError(f"keys must be ({lanes},) and shifts ({lanes}, 2), got {len(keys)} keys, shifts {moved}")
+    if not are_sound(ids, positions, weights, stacks):
+        raise AfsimError(
+            f"ids must be in 0 ... {stacks - 1} and positions and weights finite; got ids from {np.min(ids)} to "
+            f"{np.max(ids)}, positions from {np.min(positions)} to {np.max(positions)}"
+        )
 
 
 def _scaling(kind: ImageKind, levels: Levels) -> Scale:

@@ -58,7 +58,8 @@ def park(state: LensState, table: FloatArray, lens: Numbers, exposure_ms: float)
         low, high = _code(table[0], table, lens), _code(table[table.size - 1], table, lens)
         lowest = min(one["held"], _wanted(one, low, table, lens) + lens.hysteresis)
         highest = max(one["held"], _wanted(one, high, table, lens) - lens.hysteresis)
-        one["lowest"], one["highest"] = _index(lowest, table), _index(highest, table)
+        heat = lens.thermal * _kelvin(one, lens)
+        one["lowest"], one["highest"] = _index(lowest - heat, table), _index(highest - heat, table)
         one["begin"] = one["end"] = one["x"] = one["held"]
         one["since"] = _LONG_AGO
         _shake(one, lens)
@@ -92,10 +93,15 @@ def _wanted(one: Any, code: float, table: FloatArray, lens: Numbers) -> float:
     """Return the extension in micrometres to which a code would take a lens without friction."""
     travel = lens.code_um * code
     share = travel / (table[table.size - 1] - table[0])
-    kelvin = one["kelvin"] + lens.warming * (1.0 - math.exp(-one["clock"] / lens.warmup_ms))
-    pushed = travel * (1.0 + one["gain"]) * (1.0 - lens.magnet * kelvin)
+    pushed = travel * (1.0 + one["gain"]) * (1.0 - lens.magnet * _kelvin(one, lens))
     bow = 4.0 * one["bow"] * share * (1.0 - share)
-    return float(table[0] + pushed + one["offset"] + bow - lens.sag_um * one["up"] - lens.thermal * kelvin)
+    return float(table[0] + pushed + one["offset"] + bow - lens.sag_um * one["up"])
+
+
+@compiled
+def _kelvin(one: Any, lens: Numbers) -> float:
+    """Return how much warmer than at its calibration the lens is."""
+    return float(one["kelvin"] + lens.warming * (1.0 - math.exp(-one["clock"] / lens.warmup_ms)))
 
 
 # ---------------------------------------------------------------------- motion
@@ -187,13 +193,11 @@ def _shake(one: Any, lens: Numbers) -> None:
 def _frame(one: Any, exposure_ms: float, table: FloatArray, lens: Numbers) -> None:
     """Draw what changes at every frame, and note where the lens is during its exposure."""
     one["tremble"] = lens.jitter * _drawn(one["key"], one["frames"], 11)
-    place, inside = 0.0, 0.0
+    place = 0.0
     moments = 1 if _stands(one, lens) else MOMENTS
     for moment in range(moments):
-        there = _index(_seen(one, (moment + 0.5) / moments * exposure_ms, lens), table)
-        place += there / moments
-        inside += min(max(there, 0.0), table.size - 1.0) / moments
-    one["unclamped"], one["position"] = place, inside
+        place += _index(_seen(one, (moment + 0.5) / moments * exposure_ms, lens), table) / moments
+    one["position"] = place
 
 
 @compiled
@@ -206,8 +210,12 @@ def _stands(one: Any, lens: Numbers) -> bool:
 
 @compiled
 def _seen(one: Any, after_ms: float, lens: Numbers) -> float:
-    """Return the extension in micrometres with which light meets the lens, ``after_ms`` into the exposure."""
-    return float(_glide(one, after_ms, lens)[0] + one["push"] + one["tremble"])
+    """Return the extension in micrometres that a lens at rest and cold would need to focus as this one does.
+
+    Heat shifts the focus of the glass wherever the lens is, so a lens that keeps its command drifts too.
+    """
+    place = _glide(one, after_ms, lens)[0] + one["push"] + one["tremble"]
+    return float(place - lens.thermal * _kelvin(one, lens))
 
 
 @compiled
@@ -229,5 +237,4 @@ def trace(
             weights[i, 0] = 1.0
             continue
         for moment in range(moments):
-            place = _index(_seen(one, (moment + 0.5) / moments * exposure_ms, lens), table)
-            positions[i, moment] = min(max(place, 0.0), table.size - 1.0)
+            positions[i, moment] = _index(_seen(one, (moment + 0.5) / moments * exposure_ms, lens), table)

@@ -12,14 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from afsim.draws import Light, ViewMismatch
+from afsim.grain import UPSAMPLED_VARIANCE
 from afsim.stack import Levels, RawImage
 
 FloatArray = npt.NDArray[np.float64]
 
 NATIVE_LEVELS: Final = Levels(64, 1023)  # ten-bit raw of the Pixel 3's dual-pixel data
 LEVELS: Final = Levels(16 * NATIVE_LEVELS.black, 16 * NATIVE_LEVELS.white)  # of the stored data
-
-UPSAMPLED_VARIANCE: Final = 0.75**2 + 0.25**2  # of white noise after the upsampling, over that before
 
 _TAPS: Final = 4  # on each side, of the kernel that shifts views by a fraction of a pixel
 

@@ -18,6 +18,7 @@ from afsim.sensor import make_sensor
 from afsim.stack import Image
 from afsim.stackset import StackSet
 from afsim.task import FocusTask, TaskState
+from afsim.taskspec import make_timing
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -53,7 +54,11 @@ class PlayConfig:
     lens : str
         Lens preset; its fields can be changed: --lens worn_warm --lens.hysteresis 0.
     sensor : str
-        Sensor preset, likewise.
+        Sensor preset; --sensor dim --sensor.fresh off, and so on.
+    timing : str
+        When exposures may end: frames or free; --timing.inference_ms 32.5, and so on.
+    breathing : float
+        Gain on the recorded focal breathing: 1 as recorded, 0 registered.
     terminal : bool
         Play in the terminal even where there is a display.
     """
@@ -65,6 +70,8 @@ class PlayConfig:
     seed: int = 0
     lens: str = "ideal"
     sensor: str = "none"
+    timing: str = "frames"
+    breathing: float = 1.0
     terminal: bool = False
 
 
@@ -104,10 +111,11 @@ class Game:
         Raises
         ------
         AfsimError
-            For a stack, start, number of steps, lens or sensor that does not exist.
+            For a stack, start, number of steps, lens, sensor, timing or breathing that does not exist.
         """
-        camera = Camera(stacks, make_lens(config.lens), make_sensor(config.sensor))
-        task = FocusTask(camera, budget=config.steps, declare=True, reward="none")
+        camera = Camera(stacks, make_lens(config.lens), make_sensor(config.sensor), breathing=config.breathing)
+        timing = make_timing(config.timing)
+        task = FocusTask(camera, budget=config.steps, declare=True, reward="none", timing=timing)
         stack = find_stack(stacks, config.stack)
         state = task.reset(lane_keys(config.seed, [0]), stack=stack, start=config.start)
         return cls(task, (_look(task, state),))

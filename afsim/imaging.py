@@ -1,15 +1,14 @@
 """The compiled loop of an exposure: mix slices, shift and scale them, add noise, clip, quantise.
 
-Every lane's arithmetic is its own, so a batch gives what its lanes give alone. Noise comes from counters: the
-normal number of a pixel is looked up by 16 bits of a word that is mixed from the lane's key and the pixel's number.
+Every lane's arithmetic is its own, so a batch gives what its lanes give alone.
 """
 
-from functools import cache
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from afsim.grain import draw_normals, native_size, spread
 from afsim.jit import compiled
 from afsim.keys import Keys, mix
 from afsim.sampling import Shape, add_sampled
@@ -18,12 +17,6 @@ FloatArray = npt.NDArray[np.float64]
 SingleArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 AnyImage = npt.NDArray[np.generic]
-
-_QUANTILES: Final = 1 << 16
-
-UPSAMPLED: Final = {"none": 0, "rows": 1, "columns": 2}
-# Variance that is left of white noise after bilinear enlargement by two: 0.75^2 + 0.25^2.
-UPSAMPLED_VARIANCE: Final = 0.625
 
 
 class Scale(NamedTuple):
@@ -67,13 +60,13 @@ class Grain(NamedTuple):
     keys : (N,) uint64
         Seeds.
     quantiles : (65536,) float32
-        :func:`normal_quantiles`.
+        From :func:`afsim.grain.normal_quantiles`.
     digits : float
         Digital numbers between black and white; 0 adds no noise and rounds nothing.
     blends : bool
         Whether noise that the mixture averages away is put back.
     upsampled : int
-        One of ``UPSAMPLED``: the axis along which the recording was enlarged twofold, and its noise with it.
+        One of :data:`afsim.grain.UPSAMPLED`: the axis along which the recording, and its noise, was enlarged.
     """
 
     total: SingleArray
@@ -83,19 +76,6 @@ class Grain(NamedTuple):
     digits: float
     blends: bool
     upsampled: int
-
-
-@cache
-def normal_quantiles() -> SingleArray:
-    """Return 65,536 equally likely values of a normal distribution, (65536,) float32, of mean 0 and variance 1.
-
-    They end at 4.3 standard deviations, beyond which one number in 60,000 lies.
-    """
-    from scipy.special import ndtri  # here, because a camera without noise never needs it
-
-    values = ndtri((np.arange(_QUANTILES) + 0.5) / _QUANTILES)
-    values /= np.sqrt(np.mean(values**2))
-    return np.asarray(values, dtype=np.float32)
 
 
 @compiled
@@ -113,6 +93,17 @@ def replay(
     """Write lanes begin ... end-1 as recorded, all at whole positions (N, 1): what :func:`develop` would write."""
     for lane in range(begin, end):
         _copy(slices[ids[lane] * n + int(positions[lane, 0])], raw, scale, out[lane])
+
+
+@compiled
+def are_sound(ids: IntArray, positions: FloatArray, weights: FloatArray, stacks: int) -> bool:
+    """Tell whether every lane looks at a stack there is, and its places and shares are numbers."""
+    sound = True
+    for lane in range(ids.size):
+        sound &= 0 <= ids[lane] < stacks
+        for sample in range(positions.shape[1]):
+            sound &= np.isfinite(positions[lane, sample]) and np.isfinite(weights[lane, sample])
+    return bool(sound)
 
 
 @compiled
@@ -162,7 +153,7 @@ def develop(
     h, w = shape.height - 2 * shape.margin, shape.width - 2 * shape.margin
     shares = np.empty(shape.n)
     image, squares = np.empty(shape.views * h * w, np.float32), np.empty(h * w, np.float32)
-    rows, columns = _native_size(grain.upsampled, h, w)
+    rows, columns = native_size(grain.upsampled, h, w)
     normals = np.empty(image.size, np.float32)
     drawn = np.empty((shape.views * rows * columns + 3) // 4 * 4, np.float32)
     digits = np.float32(grain.digits)
@@ -183,14 +174,14 @@ def develop(
                 # Where a neighbour's content is, seen at the scale of the place between them.
                 moved = views.scales[k] / here - 1.0
                 at_x, at_y = x + views.arms[lane, 0] * moved, y + views.arms[lane, 1] * moved
-                add_sampled(slices[first + k], shape, step, at_x, at_y, shares[k], image, squares)
+                add_sampled(slices[first + k], shape, step, at_x, at_y, shares[k], grain.upsampled, image, squares)
         if grain.digits == 0.0:
             _write(image, scale, out[lane])
             continue
         if not grain.blends:
             squares[:] = np.float32(1.0)
         draw_normals(mix(grain.keys[lane], np.uint64(0)), grain.quantiles, drawn)
-        _spread(drawn, grain.upsampled, shape.views, h, w, shape.margin, normals)
+        spread(drawn, grain.upsampled, shape.views, h, w, shape.margin, normals)
         _write_noisy(
             image, squares, grain.total[lane], grain.recorded[lane], normals, levels, digits, finish, out[lane]
         )
@@ -230,68 +221,6 @@ def _copy(row: npt.NDArray[np.uint16], raw: bool, scale: Scale, out: AnyImage) -
 
 
 @compiled
-def draw_normals(key: np.uint64, quantiles: SingleArray, out: SingleArray) -> None:
-    """Write independent standard normal numbers (4 m,): four from each word of the counter."""
-    words = out.size // 4
-    mask, step = np.uint64(0xFFFF), np.uint64(0x9E3779B97F4A7C15)
-    for j in range(words):
-        # SplitMix64 (Steele, Lea and Flood, 2014): its j-th number, whichever were drawn before.
-        word = key + np.uint64(j) * step
-        word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        word = word ^ (word >> np.uint64(31))
-        out[j] = quantiles[word & mask]
-        out[words + j] = quantiles[(word >> np.uint64(16)) & mask]
-        out[2 * words + j] = quantiles[(word >> np.uint64(32)) & mask]
-        out[3 * words + j] = quantiles[word >> np.uint64(48)]
-
-
-@compiled
-def _spread(
-    drawn: SingleArray, upsampled: int, views: int, h: int, w: int, margin: int, normals: SingleArray
-) -> None:
-    """Write normal numbers (views * h * w,) of unit variance, as a recording's enlargement correlates them.
-
-    The sensor's dual pixels are twice as tall as wide; recordings are enlarged along that axis, bilinearly with
-    half-pixel centres, so that neighbours there share their noise.
-    """
-    if upsampled == 0:
-        normals[:] = drawn[: normals.size]
-        return
-    unit = np.float32(1.0 / np.sqrt(UPSAMPLED_VARIANCE))
-    near, far = np.float32(0.75) * unit, np.float32(0.25) * unit
-    rows, columns = _native_size(upsampled, h, w)
-    native = drawn[: views * rows * columns].reshape((views, rows, columns))
-    out = normals.reshape((views, h, w))
-    for view in range(views):
-        for v in range(h):
-            if upsampled == 1:
-                i, side = _native(v + margin, margin)
-                for u in range(w):
-                    out[view, v, u] = near * native[view, i, u] + far * native[view, i + side, u]
-            else:
-                for u in range(w):
-                    i, side = _native(u + margin, margin)
-                    out[view, v, u] = near * native[view, v, i] + far * native[view, v, i + side]
-
-
-@compiled
-def _native_size(upsampled: int, h: int, w: int) -> tuple[int, int]:
-    """Return rows and columns of dual pixels that an image of h x w pixels needs."""
-    if upsampled == 1:
-        return h // 2 + 3, w
-    if upsampled == 2:
-        return h, w // 2 + 3
-    return h, w
-
-
-@compiled
-def _native(stored: int, margin: int) -> tuple[int, int]:
-    """Return the nearer native pixel of a stored one, from the first that is drawn, and which side the other is."""
-    return stored // 2 - margin // 2 + 1, 1 if stored % 2 else -1
-
-
-@compiled
 def _write_noisy(
     image: SingleArray,
     squares: SingleArray,
@@ -323,6 +252,8 @@ def _write_noisy(
             light = x if x > none else none
             variance = shot * light + read - squares[p] * (shot_left * light + read_left)
             variance = variance if variance > none else none
+            # What is recorded at white is far above it: its noise does not show.
+            variance = variance if x < white else none
             x += np.sqrt(variance) * drawn[p]
             x = x if x > low else low
             x = x if x < white else white

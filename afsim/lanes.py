@@ -89,7 +89,9 @@ def plan_steps(
         ends[i] = last[i] or lanes[i]["step"] + 1 >= budget
         wait[i] = settling_ms[i]
         if wait_ms >= 0.0:
-            wait[i] = wait_ms if command[i] != lanes[i]["command"] else 0.0
+            # Nobody waits for an image after the last move, but the lens has to come to rest.
+            least = settling_ms[i] if ends[i] else 0.0
+            wait[i] = max(wait_ms, least) if command[i] != lanes[i]["command"] else 0.0
         spent[i] = decision_ms
         if declares[i]:
             continue
@@ -161,7 +163,7 @@ def play_lanes(
 
 @compiled
 def _at(table: FloatArray, position: float) -> float:
-    below = min(int(position), table.size - 2)
+    below = min(max(int(position), 0), table.size - 2)
     return float(table[below] + (position - below) * (table[below + 1] - table[below]))
 
 
@@ -185,8 +187,8 @@ def describe_position(
 
 
 @compiled
-def describe_truth(lanes: Lanes, label: FloatArray, truth: FloatArray, info: Lanes) -> None:
-    """Write the truth of every game into ``info`` (N,) of type :data:`INFO`, all but what the lens knows."""
+def describe_truth(lanes: Lanes, label: FloatArray, truth: FloatArray, n: int, info: Lanes) -> None:
+    """Write the truth of every game into ``info`` (N,) of type :data:`INFO`."""
     for i in range(lanes.size):
         lane, out = lanes[i], info[i]
         stack = lane["stack"]
@@ -200,5 +202,6 @@ def describe_truth(lanes: Lanes, label: FloatArray, truth: FloatArray, info: Lan
         out["moves"], out["reversals"] = lane["moves"], lane["reversals"]
         out["travel_index"], out["travel_um"] = lane["travel_index"], lane["travel_um"]
         out["time_ms"] = lane["time_ms"]
-        out["reachable"], out["clamped"] = lane["reachable"], False
+        out["reachable"] = lane["reachable"]
+        out["clamped"] = lane["position"] < 0.0 or lane["position"] > n - 1.0
         out["declared"] = lane["declared"]

@@ -6,10 +6,10 @@ follow the drivers, data sheets and field reports of such actuators; where there
 assumed and said to be.
 """
 
-import math
 from dataclasses import dataclass, fields
 from typing import Final, Literal, get_args
 
+from afsim.checks import check_number, check_switch, check_whole
 from afsim.errors import AfsimError, unknown
 from afsim.optics import PIXEL3_FOCAL_LENGTH_M
 from afsim.options import from_text
@@ -23,7 +23,10 @@ IMPERFECTIONS: Final = (
     *("offset", "gain", "bow", "gravity", "thermal", "magnet", "hysteresis", "ringing", "jitter", "crosstalk"),
     "lateral",
 )
-_NEVER_NEGATIVE: Final = (*IMPERFECTIONS, "orientation", "temperature_sd", "mistuning")
+_NEVER_NEGATIVE: Final = (
+    *(name for name in IMPERFECTIONS if name != "ringing"),
+    *("orientation", "temperature_sd", "mistuning"),
+)
 
 
 @dataclass(frozen=True)
@@ -124,26 +127,30 @@ class Lens:
             if getattr(self, name) not in get_args(kind):
                 raise unknown(f"lens {name}", getattr(self, name), get_args(kind))
         for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise AfsimError(f"lens {each.name} must be finite, got {value}")
+            if isinstance(each.default, float):
+                check_number(f"lens {each.name}", getattr(self, each.name))
+        check_switch("lens ringing", self.ringing)
         for name in _NEVER_NEGATIVE:
-            if getattr(self, name) < 0:
-                raise AfsimError(f"lens {name} must be at least 0, got {getattr(self, name)}")
+            check_number(f"lens {name}", getattr(self, name), least=0.0)
         for name in ("focal_length_m", "code_um", "warmup_s", "resonance", "slew"):
-            if getattr(self, name) <= 0:
-                raise AfsimError(f"lens {name} must be above 0, got {getattr(self, name)}")
+            check_number(f"lens {name}", getattr(self, name), above=0.0)
+        check_number("lens gravity", self.gravity, most=1.0)
         if not 0.0 < self.damping < 1.0:
             raise AfsimError(f"lens damping must lie between 0 and 1 (an underdamped spring), got {self.damping}")
         if not self.mistuning < 1.0:
             raise AfsimError(f"lens mistuning must be below 1, got {self.mistuning}")
-        if not self.codes[0] < self.codes[1]:
-            raise AfsimError(f"lens codes must be two rising numbers, got {self.codes}")
+        codes = self.codes
+        if not isinstance(codes, tuple) or len(codes) != 2:
+            raise AfsimError(f"lens codes must be two rising numbers, got {codes}")
+        for code in codes:
+            check_whole("lens codes", code)
+        if not codes[0] < codes[1]:
+            raise AfsimError(f"lens codes must be two rising numbers, got {codes}")
 
     @property
     def is_exact(self) -> bool:
-        """Whether the lens is always where it was told to be, at once."""
-        return not any(getattr(self, name) for name in IMPERFECTIONS)
+        """Whether the lens is always where it was told to be, at once: no imperfection, no limit to its codes."""
+        return self.codes == Lens.codes and not any(getattr(self, name) for name in IMPERFECTIONS)
 
 
 LENSES: Final[dict[str, Lens]] = {

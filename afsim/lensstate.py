@@ -14,8 +14,7 @@ _GRAVITY_UM_PER_MS2: Final = 9.80665  # m/s^2 is um/ms^2
 
 STATE: Final = np.dtype(
     [
-        ("position", "<f8"),  # index, mean over the exposure, inside the recording
-        ("unclamped", "<f8"),  # the same, wherever it is
+        ("position", "<f8"),  # index, mean over the exposure; also beyond the recording
         ("lowest", "<f8"),  # indices that the commands 0 and n - 1 reach at best
         ("highest", "<f8"),
         ("dx", "<f8"),  # sideways shift in pixels
@@ -74,7 +73,7 @@ class Numbers(NamedTuple):
 
 
 def numbers(lens: Lens) -> Numbers:
-    """Return a lens as the loops below take it."""
+    """Return a lens as the loops take it."""
     omega = omega_per_ms(lens.resonance)
     return Numbers(
         code_um=lens.code_um,

@@ -110,7 +110,7 @@ def summarize(
     final = episodes.positions[:, -1]
     status = episodes.status[:, -1]
     names = stacks.scenes
-    nearest = np.floor(final + 0.5).astype(np.int64)
+    nearest = np.floor(final + 0.5).clip(0, stacks.n - 1).astype(np.int64)
     return {
         "policy": policy,
         "kind": "whole-stack" if episodes.whole_stack else "multi-step",
@@ -142,7 +142,7 @@ def _accuracy(episodes: Episodes, stacks: StackSet, scene: list[str]) -> dict[st
     if not known.any():
         nan = float("nan")
         withheld = [name + end for name in PAPER_COLUMNS for end in ("", "_lo", "_hi")]
-        withheld += ["exact_mae", "success", "p95", "worst_start_mae", "focused_but_wrong", "reachable"]
+        withheld += ["exact_mae", "success", "p95", "worst_start_mae", "focused_but_wrong", "reachable", "clamped"]
         withheld += [name + end for name in ("mae", "exact_mae") for end in ("_reachable", "_unreachable")]
         return {**row, **dict.fromkeys(withheld, nan), "worst_start": -1}
     error = index_error(final, label)[known]
@@ -157,6 +157,7 @@ def _accuracy(episodes: Episodes, stacks: StackSet, scene: list[str]) -> dict[st
     return {
         **row,
         "reachable": float(within.mean()),
+        "clamped": float(episodes.clamped[known].mean()),
         "mae_reachable": _mean(np.abs(error)[within]),
         "mae_unreachable": _mean(np.abs(error)[~within]),
         "exact_mae_reachable": _mean(exact[within]),

@@ -6,15 +6,28 @@ other mixtures change what their name says. :mod:`afsim.draws` draws from them.
 """
 
 import math
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
 
-from afsim.errors import AfsimError, unknown
+from afsim.checks import check_number, check_whole
+from afsim.errors import AfsimError
 
 Range = tuple[float, float]
 Weights = tuple[tuple[str, float], ...]
 
 PATCH_PX: Final = 128  # the patch that lengths and slants of a mixture are for
+
+# Numbers are at least 0, but for those that may be negative, those whose logarithm is taken or that divide, and
+# those that are probabilities (or, as the flicker's, a correlation).
+_ANY_SIGN: Final = ("depth_range", "reach_index", "contrast_log_mean", "level_log_mean", "shot_log_mean")
+_ABOVE_ZERO: Final = (
+    *("slant_index", "photograph_scale", "highlight_amplitude", "shading_px"),
+    *("depth_shape", "depth_scale", "split_width", "highest", "label_dof"),
+)
+_AT_MOST_ONE: Final = (
+    *("single", "single_slanted", "two", "several", "slanted", "behind", "textureless", "highlighted", "shaded"),
+    *("edged", "flicker_share", "flicker_lag", "label_outliers"),
+)
 
 
 @dataclass(frozen=True)
@@ -183,14 +196,38 @@ class Mixture:
     label_outlier_sd: float = 12.0
 
     def __post_init__(self) -> None:
+        for each in fields(self):
+            self._check_numbers(each.name, each.default)
+        if self.field_px[0] == self.field_px[1]:  # no patch would ever be drawn exactly there
+            raise AfsimError(
+                f"mixture {self.name!r}: field_px must be a range from low to high, got {self.field_px}"
+            )
         for field, weights in (
             ("compositions", (self.single, self.single_slanted, self.two, self.several)),
             ("masks", tuple(weight for _, weight in self.masks)),
             ("textures", tuple(weight for _, weight in self.textures)),
             ("flicker_share", self.flicker_share),
         ):
-            if min(weights) < 0 or abs(sum(weights) - 1.0) > 1e-9:
+            if not (min(weights) >= 0 and abs(sum(weights) - 1.0) <= 1e-9):
                 raise AfsimError(f"mixture {self.name!r}: shares of {field} must add up to 1, got {weights}")
+
+    def _check_numbers(self, field: str, default: Any) -> None:
+        """Raise unless a field holds numbers as its default does: as many, within bounds, ranges in order."""
+        value, what = getattr(self, field), f"mixture {self.name!r}: {field}"
+        if isinstance(default, str) or field in ("masks", "textures"):
+            return
+        several = isinstance(default, tuple)
+        if several and (not isinstance(value, tuple) or len(value) != len(default)):
+            raise AfsimError(f"{what} must be {len(default)} numbers, got {value!r}")
+        least = -math.inf if field in _ANY_SIGN else 0.0
+        above = 0.0 if field in _ABOVE_ZERO else -math.inf
+        most = 1.0 if field in _AT_MOST_ONE else math.inf
+        for number in value if several else (value,):
+            if isinstance(default[0] if several else default, int):
+                check_whole(what, number, least=least)
+            check_number(what, number, least=least, above=above, most=most)
+        if several and len(value) == 2 and value[0] > value[1]:
+            raise AfsimError(f"{what} must be a range from low to high, got {value}")
 
 
 V5: Final = Mixture()
@@ -228,10 +265,3 @@ MIXTURES: Final[dict[str, Mixture]] = {
         ),
     )
 }
-
-
-def make_mixture(name: str) -> Mixture:
-    """Return the mixture ``name``, or raise naming those there are."""
-    if name not in MIXTURES:
-        raise unknown("mixture", name, MIXTURES)
-    return MIXTURES[name]

@@ -4,13 +4,13 @@ Units: dioptres (1/m) for focus distance and depth, micrometres for lens travel,
 The camera is the Google Pixel 3 main camera unless said otherwise.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from afsim.checks import check_number, check_whole
 from afsim.errors import AfsimError, unknown
 
 FloatArray = npt.NDArray[np.float64]
@@ -65,11 +65,11 @@ class Optics:
 
     def __post_init__(self) -> None:
         for field in ("focal_length_m", "f_number", "pitch_m"):
-            value = getattr(self, field)
-            if not (value > 0 and math.isfinite(value)):
-                raise AfsimError(f"optics {self.name!r}: {field} must be above 0 and finite, got {value}")
-        if len(self.frame_px) != 2 or min(self.frame_px) < 1:
-            raise AfsimError(f"optics {self.name!r}: frame_px must be two sizes of at least 1, got {self.frame_px}")
+            check_number(f"optics {self.name!r}: {field}", getattr(self, field), above=0.0)
+        if len(self.frame_px) != 2:
+            raise AfsimError(f"optics {self.name!r}: frame_px must be two sizes, got {self.frame_px}")
+        for size in self.frame_px:
+            check_whole(f"optics {self.name!r}: frame_px", size, least=1)
         if not self.near_m > self.focal_length_m:
             raise AfsimError(
                 f"optics {self.name!r}: near_m must be beyond the focal length {self.focal_length_m} m, "
@@ -113,7 +113,8 @@ def uniform49_diopters() -> FloatArray:
 
 
 def uniform_diopters(n: int, *, optics: Optics = PIXEL3) -> FloatArray:
-    """Return ``n`` focus distances evenly spaced in dioptres over the range of ``optics``, (n,), increasing."""
+    """Return ``n`` >= 2 focus distances (n,), increasing, evenly spaced in dioptres over the range of a camera."""
+    check_whole("number of focus distances", n, least=2)
     return np.linspace(1.0 / optics.far_m, 1.0 / optics.near_m, n)
 
 
@@ -193,8 +194,9 @@ def depth_of_field_index(
     Half the depth of field, in mean steps of the table ``focus_diopters`` (n,), n >= 2. About 1.26 for the paper's
     stacks and a blur of one dual pixel: "within 1" of the paper's tables is about "blurred by less than a pixel".
     """
+    check_number("blur_px", blur_px, least=0.0)
     focus = _table(focus_diopters)
-    return blur_px / blur_per_diopter_px(focus, optics=optics) / _mean_step(focus)
+    return blur_px / blur_per_diopter_px(focus, optics=optics) / mean_step(focus)
 
 
 # ---------------------------------------------------------------------- ground truth
@@ -208,8 +210,10 @@ def nearest_index(object_diopters: npt.ArrayLike, focus_diopters: npt.ArrayLike)
     focus_diopters : array_like (n,)
         Focus distances of the slices, increasing. Of two that are equally near the smaller index is taken.
     """
-    focus = _table(focus_diopters)
-    off = np.abs(np.asarray(object_diopters, dtype=np.float64)[..., None] - focus)
+    focus, depth = _table(focus_diopters), np.asarray(object_diopters, dtype=np.float64)
+    if not np.isfinite(depth).all():
+        raise AfsimError(f"object_diopters must be finite, got {depth}")
+    off = np.abs(depth[..., None] - focus)
     return np.asarray(off.argmin(axis=-1), dtype=np.int64)
 
 
@@ -225,7 +229,23 @@ def fractional_index(
     inside = np.interp(depth, focus, np.arange(len(focus)))
     if clamp:
         return np.asarray(inside)
-    return np.asarray(inside + (depth - depth.clip(focus[0], focus[-1])) / _mean_step(focus))
+    return np.asarray(inside + (depth - depth.clip(focus[0], focus[-1])) / mean_step(focus))
+
+
+def diopters_of_index(index: npt.ArrayLike, focus_diopters: npt.ArrayLike) -> FloatArray:
+    """Return the depths (...) in dioptres of fractional indices: the inverse of :func:`fractional_index`.
+
+    Depths are at least 0, infinity: indices below that of infinity give 0.
+    """
+    focus, at = _table(focus_diopters), np.asarray(index, dtype=np.float64)
+    last = len(focus) - 1
+    beyond = (at - at.clip(0, last)) * mean_step(focus)
+    return np.asarray(np.maximum(np.interp(at, np.arange(last + 1), focus) + beyond, 0.0))
+
+
+def mean_step(focus: FloatArray) -> float:
+    """Return the mean step in dioptres between neighbours in a table of focus distances (n,), n >= 2."""
+    return float((focus[-1] - focus[0]) / (len(focus) - 1))
 
 
 def _table(focus_diopters: npt.ArrayLike) -> FloatArray:
@@ -236,7 +256,3 @@ def _table(focus_diopters: npt.ArrayLike) -> FloatArray:
             + ("" if focus.ndim != 1 else f", {focus[:3]} ...")
         )
     return focus
-
-
-def _mean_step(focus: FloatArray) -> float:
-    return float((focus[-1] - focus[0]) / (len(focus) - 1))

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, TypeVar, get_args
 
 from afsim.errors import AfsimError, unknown
 
@@ -17,8 +18,8 @@ def from_text(text: str, presets: Mapping[str, T], what: str) -> T:
     Parameters
     ----------
     text : str
-        ``NAME`` or ``NAME,FIELD=VALUE,...``. Numbers are written as in Python, switches as on/off, true/false or
-        1/0, pairs with a colon between.
+        ``NAME`` or ``NAME,FIELD=VALUE,...``, each field at most once. Numbers are written as in Python, switches
+        as on/off, true/false or 1/0, pairs with a colon between; ``none`` is nothing, where a field may be that.
     presets : mapping of str to frozen dataclass
         By name.
     what : str
@@ -33,7 +34,7 @@ def from_text(text: str, presets: Mapping[str, T], what: str) -> T:
     if name not in presets:
         raise unknown(f"{what} preset", name, presets)
     preset: Any = presets[name]
-    known = [each.name for each in fields(preset) if each.name != "name"]
+    known = {each.name: each.type for each in fields(preset) if each.name != "name"}
     values: dict[str, Any] = {}
     for change in changes:
         field, equals, value = (part.strip() for part in change.partition("="))
@@ -41,7 +42,13 @@ def from_text(text: str, presets: Mapping[str, T], what: str) -> T:
             raise unknown(f"{what} option", field, known)
         if not equals:
             raise AfsimError(f"{what} option {field!r}: expected {field}=VALUE, got {change!r}")
-        values[field] = _convert(value, getattr(preset, field), f"{what} option {field!r}")
+        where = f"{what} option {field!r}"
+        if field in values:
+            raise AfsimError(f"{where}: expected once, got it twice in {text!r}")
+        may_be_none = NoneType in get_args(known[field])
+        values[field] = (
+            None if may_be_none and value.lower() == "none" else _convert(value, getattr(preset, field), where)
+        )
     if values and any(each.name == "name" for each in fields(preset)):
         values["name"] = ",".join((name, *changes))
     changed: T = replace(preset, **values)

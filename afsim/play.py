@@ -150,7 +150,7 @@ def run(config: PlayConfig) -> int:
     Raises
     ------
     AfsimError
-        For a stack set, stack, start, number of steps, lens or sensor that does not exist.
+        For a stack set, stack, start, number of steps, lens, sensor, timing or breathing that does not exist.
     """
     stacks = open_demo() if config.stacks is None else StackSet.open(config.stacks)
     game = Game.begin(config, stacks)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
+from afsim.checks import check_finite, check_number, check_whole
 from afsim.errors import AfsimError, unknown
 
 FloatArray = npt.NDArray[np.float64]
@@ -46,6 +47,7 @@ class Pupil:
     support: float = 1.0
 
     def __post_init__(self) -> None:
+        check_number("pupil: support", self.support, above=0.0)
         M = len(self.left)
         for name, image in (("left", self.left), ("right", self.right)):
             if image.shape != (M, M) or M < 1:
@@ -143,18 +145,14 @@ class PupilOptions:
     cells: int = 64
 
     def __post_init__(self) -> None:
-        for name, good, expected in (
-            ("width", self.width > 0, "above 0"),
-            ("crosstalk", 0 <= self.crosstalk <= 0.5, "in 0 ... 0.5"),
-            ("vignetting", self.vignetting >= 0, "at least 0"),
-            ("order", self.order > 0, "above 0"),
-            ("cut", self.cut > 0, "above 0"),
-            ("beta", 0 <= self.beta <= 1, "in 0 ... 1"),
-            ("smooth", self.smooth > 0, "above 0"),
-            ("cells", self.cells >= 2, "at least 2"),
-        ):
-            if not good:
-                raise AfsimError(f"pupil: {name} must be {expected}, got {getattr(self, name)}")
+        for name in ("width", "order", "cut", "smooth"):
+            check_number(f"pupil: {name}", getattr(self, name), above=0.0)
+        check_number("pupil: crosstalk", self.crosstalk, least=0.0, most=0.5)
+        check_number("pupil: vignetting", self.vignetting, least=0.0)
+        check_number("pupil: split_shift", self.split_shift)
+        check_number("pupil: rotation_deg", self.rotation_deg)
+        check_number("pupil: beta", self.beta, least=0.0, most=1.0)
+        check_whole("pupil: cells", self.cells, least=2)
 
 
 class _Points(NamedTuple):
@@ -290,7 +288,8 @@ def make_pupil(model: str = "soft_split", *, field: tuple[float, float] = (0.0, 
     for name in options:
         if name not in known:
             raise unknown("pupil option", name, known)
-    return _build(_MODELS[model], np.asarray(field, dtype=np.float64), PupilOptions(**options))  # type: ignore[arg-type]
+    place = check_finite("pupil: field", field, (2,))
+    return _build(_MODELS[model], place, PupilOptions(**options))  # type: ignore[arg-type]
 
 
 def _build(model: _Model, field: FloatArray, options: PupilOptions) -> Pupil:

@@ -6,13 +6,14 @@ zoom about the principal point.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from afsim.blas import single_threaded_blas
-from afsim.errors import AfsimError
+from afsim.checks import check_finite, check_number, check_whole
+from afsim.errors import AfsimError, unknown
 from afsim.fourier import TAPER_PX, blur_series, evaluate, fade_border, fourier_series
 from afsim.optics import PIXEL3, Optics, blur_diameter_px, blur_per_diopter_px, magnification
 from afsim.pupil import Pupil
@@ -20,6 +21,7 @@ from afsim.transfer import defocus_parts, diffraction_transfer, sampling_transfe
 
 FloatArray = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
+Precision = Literal["double", "single"]
 
 # Blur diameters of neighbouring strips of a slanted surface differ by no more: 1.5 indices of the paper's stacks.
 _STRIP_PX: Final = 1.2
@@ -76,16 +78,39 @@ def canvas_size(
         Largest lateral shift of a slice along either axis, in pixels.
     support : float
         Reach of the pupil in radii of the blur disc (:attr:`afsim.pupil.Pupil.support`).
+
+    Raises
+    ------
+    AfsimError
+        For numbers that no camera, scene or patch can have.
     """
-    slices = np.atleast_1d(np.asarray(focus, dtype=np.float64))
+    slices = _focus("focus", focus, optics)
+    if reference is not None:
+        check_number("reference", reference)
+        _focus("reference", reference, optics)
+    check_finite("diopters_range", diopters_range, (2,))
+    check_whole("size", size, least=1)
+    for name, value in (("breathing", breathing), ("drift_px", drift_px), ("support", support)):
+        check_number(name, value, least=0.0)
+    place = check_finite("field_px", field_px, (2,))
     zoom = _zooms(slices, optics, breathing, reference)
     blur = np.abs([blur_diameter_px(slices, depth, optics=optics) for depth in diopters_range]).max(axis=0)
     reach = zoom * (size / 2.0 + _SPARE_PX + drift_px + support * blur / 2.0)
-    reach += np.abs(np.asarray(field_px, dtype=np.float64)).max() * np.abs(zoom - 1.0)
+    reach += np.abs(place).max() * np.abs(zoom - 1.0)
     side = 2 * (int(np.ceil(reach.max())) + TAPER_PX) + 1
     while _largest_factor(side) > _LARGEST_FACTOR:
         side += 2
     return side
+
+
+def _focus(name: str, diopters: npt.ArrayLike, optics: Optics) -> FloatArray:
+    """Return focus distances (n,), or raise where the lens cannot be focused there."""
+    focus = np.atleast_1d(np.asarray(diopters, dtype=np.float64))
+    nearest = 1.0 / optics.focal_length_m
+    if focus.ndim != 1 or len(focus) == 0 or not ((focus >= 0.0) & (focus < nearest)).all():
+        expected = f"one or several dioptres of at least 0 and below {nearest:.0f}"
+        raise AfsimError(f"{name} must be {expected}, got {focus} of shape {focus.shape}")
+    return focus
 
 
 def _zooms(focus: FloatArray, optics: Optics, breathing: float, reference: float | None) -> FloatArray:
@@ -117,7 +142,7 @@ def render_views(
     shifts_px: npt.ArrayLike | None = None,
     sigma_px: float = 0.0,
     native: bool = True,
-    precision: Literal["double", "single"] = "double",
+    precision: Precision = "double",
     reference: float | None = None,
 ) -> Array:
     """Return what both views see of a scene at each focus distance, free of noise, neither clipped nor exposed.
@@ -165,7 +190,8 @@ def render_views(
     Raises
     ------
     AfsimError
-        For surfaces that do not fit together or are too small for what the patch sees.
+        For surfaces that do not fit together or are too small for what the patch sees, and for numbers that no
+        camera, scene or patch can have.
 
     Notes
     -----
@@ -177,10 +203,14 @@ def render_views(
     Where a surface hides another, the light from behind passes with the view's mean transparency at that pixel.
     That is exact where either surface is in focus or the hidden one has no texture near the edge.
     """
-    slices = np.atleast_1d(np.asarray(focus, dtype=np.float64))
-    shifts = np.zeros((len(slices), 2)) if shifts_px is None else np.asarray(shifts_px, dtype=np.float64)
-    if shifts.shape != (len(slices), 2):
-        raise AfsimError(f"shifts_px must be one (x, y) a slice, got shape {shifts.shape}")
+    if precision not in get_args(Precision):
+        raise unknown("precision", precision, get_args(Precision))
+    check_number("sigma_px", sigma_px, least=0.0)
+    slices = _focus("focus", focus, optics)
+    shape = (len(slices), 2)
+    shifts = (
+        np.zeros(shape) if shifts_px is None else check_finite("shifts_px, one (x, y) a slice,", shifts_px, shape)
+    )
     if native and size % 2:
         raise AfsimError(f"size must be even for native rows of twice the height, got {size}")
     N, diopters_range = _extent(surfaces)
@@ -225,8 +255,11 @@ def _extent(surfaces: Sequence[Surface]) -> tuple[int, tuple[float, float]]:
                 raise AfsimError(f"surface {i}: {name} must be on a canvas of {N} x {N} pixels, got shape {shape}")
             if value is not None and not np.isfinite(np.sum(value)):
                 raise AfsimError(f"surface {i}: {name} must be finite")
-        if i > 0 and surface.alpha is None:
-            raise AfsimError(f"surface {i}: only the rearmost may be opaque everywhere, got alpha None")
+        if surface.alpha is None:
+            if i > 0:
+                raise AfsimError(f"surface {i}: only the rearmost may be opaque everywhere, got alpha None")
+        elif (low := np.min(surface.alpha)) < 0.0 or np.max(surface.alpha) > 1.0:
+            raise AfsimError(f"surface {i}: alpha must be in 0 ... 1, got {low:g} ... {np.max(surface.alpha):g}")
     nearest = max(float(np.max(surface.diopters)) for surface in surfaces)
     return N, (min(float(np.min(surface.diopters)) for surface in surfaces), nearest)
 

@@ -14,6 +14,7 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from afsim.checks import check_whole
 from afsim.errors import StoreError
 from afsim.partial import (
     DESCRIPTION,
@@ -145,7 +146,11 @@ def render_set(
     StoreError
         Where ``path`` exists and may not be replaced, the disk is full, or what lies in ``NAME.partial`` belongs to
         another set or is being rendered by another process. Finished stacks are kept.
+    AfsimError
+        For ``workers`` below 1.
     """
+    if workers is not None:
+        check_whole("workers", workers, least=1)
     config = make_set(config) if isinstance(config, str) else config
     config = config if count is None else replace(config, count=count)
     target = Path(path).resolve()

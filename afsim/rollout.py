@@ -37,7 +37,7 @@ class Episodes:
     stack, start : (E,) int64
         Which recording, from which index.
     commands, positions : (E, T+1) float64
-        Index asked for, and index reached.
+        Index asked for, and index reached: where the lens is, also beyond the recording.
     times : (E, T+1) float64
         Milliseconds since the start image was read out; NaN where withheld.
     status : (E, T+1) int8
@@ -159,7 +159,8 @@ class Arena:
         """
         ours = policy if isinstance(policy, FocusPolicy) else None
         whole_stack = ours is not None and "stack" in ours.requires
-        kept = ours is not None and self.camera.replays_exactly
+        # Features are kept of whole indices, where continuous commands need not lead.
+        kept = ours is not None and self.camera.replays_exactly and task.spec.action_mode != "continuous"
         width = _LANES_OF_NUMBERS if kept else _LANES_OF_IMAGES
         parts = []
         for begin in range(0, len(self.stack), width):
@@ -292,7 +293,7 @@ class _Trace:
             "travel_index": lanes["travel_index"].copy(),
             "travel_um": lanes["travel_um"].copy(),
             "reachable": lanes["reachable"].copy(),
-            "clamped": task.camera.actuator.clamped(state.lens),
+            "clamped": (lanes["position"] < 0.0) | (lanes["position"] > task.spec.n - 1.0),
         }
 
 

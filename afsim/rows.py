@@ -18,7 +18,7 @@ FIELDS = (
     *("policy", "kind", "steps", "episodes", "labelled", "stacks", "scenes"),
     *(name + end for name in _PAPER for end in ("", "_lo", "_hi")),
     *("exact_mae", "success", "p95", "worst_start", "worst_start_mae"),
-    *("reachable", "mae_reachable", "mae_unreachable", "exact_mae_reachable", "exact_mae_unreachable"),
+    *("reachable", "clamped", "mae_reachable", "mae_unreachable", "exact_mae_reachable", "exact_mae_unreachable"),
     *("observations", "moves", "travel_index", "travel_um", "reversals", "time_ms"),
     *("focused", "failed", "focused_but_wrong", "relative_sharpness"),
 )

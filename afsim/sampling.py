@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from afsim.grain import noise_left
 from afsim.jit import compiled
 
 SingleArray = npt.NDArray[np.float32]
@@ -37,6 +38,7 @@ def add_sampled(
     x: float,
     y: float,
     share: float,
+    upsampled: int,
     image: SingleArray,
     squares: SingleArray,
 ) -> None:
@@ -48,6 +50,8 @@ def add_sampled(
         The slice.
     step, x, y : float
         Step of the grid in recorded pixels, and its first point.
+    upsampled : int
+        One of :data:`afsim.grain.UPSAMPLED`: along that axis the recording's noise is correlated.
     image : (views * h * w,) float32
         The mixture so far, h and w without the margins.
     squares : (h * w,) float32
@@ -61,9 +65,9 @@ def add_sampled(
             squares[p] += square
         return
     if step == 1.0:
-        _add_shifted(row, shape, x, y, share, image, squares)
+        _add_shifted(row, shape, x, y, share, upsampled, image, squares)
     else:
-        _add_zoomed(row, shape, step, x, y, share, image, squares)
+        _add_zoomed(row, shape, step, x, y, share, upsampled, image, squares)
 
 
 @compiled
@@ -80,7 +84,14 @@ def _weights(t: float) -> tuple[np.float32, np.float32, np.float32, np.float32]:
 # ---------------------------------------------------------------------- shifted
 @compiled
 def _add_shifted(
-    row: RawRow, shape: Shape, x: float, y: float, share: float, image: SingleArray, squares: SingleArray
+    row: RawRow,
+    shape: Shape,
+    x: float,
+    y: float,
+    share: float,
+    upsampled: int,
+    image: SingleArray,
+    squares: SingleArray,
 ) -> None:
     """Add a slice on a grid of whole steps: the same weights for all pixels, so rows need not be told apart.
 
@@ -109,7 +120,7 @@ def _add_shifted(
                 line = sampled[v * pitch : (v + 1) * pitch]
                 start = (view * h + first + v) * w
                 _add_line(line, left + 2, weight, begin, end, image[start : start + w])
-    square = np.float32(share * share) * _norm(across) * _norm(down)
+    square = np.float32(share * share) * noise_left(across, upsampled == 2) * noise_left(down, upsampled == 1)
     for p in range(squares.size):
         squares[p] += square
 
@@ -124,12 +135,6 @@ def _add_line(line: SingleArray, shift: int, weight: np.float32, begin: int, end
         out[u] += weight * line[0]
     for u in range(end, out.size):
         out[u] += weight * line[line.size - 4]
-
-
-@compiled
-def _norm(weights: tuple[np.float32, np.float32, np.float32, np.float32]) -> np.float32:
-    a, b, c, d = weights
-    return a * a + b * b + c * c + d * d
 
 
 @compiled
@@ -173,6 +178,7 @@ def _add_zoomed(
     x: float,
     y: float,
     share: float,
+    upsampled: int,
     image: SingleArray,
     squares: SingleArray,
 ) -> None:
@@ -181,8 +187,8 @@ def _add_zoomed(
     h, w = height - 2 * shape.margin, width - 2 * shape.margin
     ix, wx, sx = np.empty((w, 4), np.int64), np.empty((w, 4), np.float32), np.empty(w, np.float32)
     iy, wy, sy = np.empty((h, 4), np.int64), np.empty((h, 4), np.float32), np.empty(h, np.float32)
-    _taps(step, x, width, ix, wx, sx)
-    _taps(step, y, height, iy, wy, sy)
+    _taps(step, x, width, upsampled == 2, ix, wx, sx)
+    _taps(step, y, height, upsampled == 1, iy, wy, sy)
     wy *= np.float32(share)
     sy *= np.float32(share * share)
     line = np.empty(width, dtype=np.float32)
@@ -207,13 +213,21 @@ def _add_zoomed(
 
 
 @compiled
-def _taps(step: float, first: float, size: int, index: IntArray, weight: SingleArray, squares: SingleArray) -> None:
-    """Write where each of a row's pixels is sampled: four neighbours (m, 4), their weights, the sums of squares."""
+def _taps(
+    step: float,
+    first: float,
+    size: int,
+    correlated: bool,
+    index: IntArray,
+    weight: SingleArray,
+    squares: SingleArray,
+) -> None:
+    """Write where each of a row's pixels is sampled: four neighbours (m, 4), their weights, and the noise left."""
     for u in range(squares.size):
         place = first + step * u
         below = np.floor(place)
         weights = _weights(place - below)
         weight[u, 0], weight[u, 1], weight[u, 2], weight[u, 3] = weights
-        squares[u] = _norm(weights)
+        squares[u] = noise_left(weights, correlated)
         for tap in range(4):
             index[u, tap] = min(max(int(below) + tap - 1, 0), size - 1)

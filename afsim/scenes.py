@@ -15,6 +15,7 @@ from afsim.draws import choose, draw_index, log_uniform
 from afsim.errors import AfsimError, unknown
 from afsim.masks import MASKS, THIN
 from afsim.mixture import PATCH_PX, Mixture
+from afsim.optics import diopters_of_index, mean_step
 from afsim.photographs import photograph_crop
 from afsim.render import Surface
 from afsim.textures import (
@@ -117,13 +118,6 @@ def draw_scene(mixture: Mixture, rng: np.random.Generator, canvas: Canvas) -> Sc
     raise AfsimError(
         f"least_gradient {mixture.least_gradient:g}: {_TRIES} scenes of mixture {mixture.name!r} had less texture"
     )
-
-
-def diopters_of_index(index: npt.ArrayLike, focus: FloatArray) -> FloatArray:
-    """Return the depth in dioptres, at least 0, of fractional indices: the inverse of ``fractional_index``."""
-    at, last = np.asarray(index, dtype=np.float64), len(focus) - 1
-    beyond = (at - at.clip(0, last)) * ((focus[-1] - focus[0]) / last)
-    return np.asarray(np.maximum(np.interp(at, np.arange(last + 1), focus) + beyond, 0.0))
 
 
 # ---------------------------------------------------------------------- families
@@ -244,11 +238,10 @@ def _depth(
     middle = float(diopters_of_index(index, canvas.focus).clip(least, most))
     if slant is None:
         return middle
-    step = (canvas.focus[-1] - canvas.focus[0]) / (len(canvas.focus) - 1)
     x, y = coordinates(canvas.side)
     turn = rng.uniform(0.0, 2.0 * np.pi)
     along = (x * np.cos(turn) + y * np.sin(turn)) / canvas.size
-    return np.asarray((middle + slant * step * along).clip(least, most))
+    return np.asarray((middle + slant * mean_step(canvas.focus) * along).clip(least, most))
 
 
 def _radiance(mixture: Mixture, rng: np.random.Generator, canvas: Canvas, texture: str) -> FloatArray:

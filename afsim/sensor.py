@@ -1,4 +1,4 @@
-"""The virtual sensor: how noisy an exposure is in some light. Numbers alone; :mod:`afsim.exposing` draws the noise.
+"""The virtual sensor: how noisy an exposure is in some light. Numbers alone; :mod:`afsim.imaging` draws the noise.
 
 Raw noise is that of photons and of reading out (Foi et al., 2008; DNG's NoiseProfile): a normalised signal x has
 the variance ``S x + O``. A dual pixel's view has half the photons of its pixel; with both views scaled to the level
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from afsim.errors import AfsimError
+from afsim.checks import check_number, check_switch, check_whole
 from afsim.options import from_text
 
 BASE_ISO: Final = 55.0
@@ -65,15 +65,13 @@ class Sensor:
 
     def __post_init__(self) -> None:
         for name in ("iso", "read_before", "read_after"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise AfsimError(f"sensor {name} must be a number of at least 0, got {getattr(self, name)}")
+            check_number(f"sensor {name}", getattr(self, name), least=0.0)
         for name in ("exposure_ms", "full_well"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise AfsimError(f"sensor {name} must be a number above 0, got {getattr(self, name)}")
-        if self.binned < 1 or not 1 <= self.bits <= 16:
-            raise AfsimError(
-                f"sensor binned must be at least 1 and bits in 1 ... 16, got {self.binned} and {self.bits}"
-            )
+            check_number(f"sensor {name}", getattr(self, name), above=0.0)
+        for name in ("fresh", "blends"):
+            check_switch(f"sensor {name}", getattr(self, name))
+        check_whole("sensor binned", self.binned, least=1)
+        check_whole("sensor bits", self.bits, least=1, most=16)
 
     @property
     def adds_noise(self) -> bool:

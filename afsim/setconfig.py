@@ -8,6 +8,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from afsim.checks import check_switch, check_whole
+from afsim.draws import Stream, draw_field, stream
 from afsim.errors import AfsimError, unknown
 from afsim.exposure import LEVELS
 from afsim.mixture import MIXTURES, V5, Mixture
@@ -66,10 +68,13 @@ class SetConfig:
 
     def __post_init__(self) -> None:
         for field, least in (("seed", 0), ("count", 1), ("size", 8), ("margin", 0)):
-            if getattr(self, field) < least:
-                raise AfsimError(f"set {self.name!r}: {field} must be at least {least}, got {getattr(self, field)}")
+            check_whole(f"set {self.name!r}: {field}", getattr(self, field), least=least)
+        for field in ("noise", "flicker", "mismatch", "shake", "label_noise"):
+            check_switch(f"set {self.name!r}: {field}", getattr(self, field))
         if self.size % 2:
             raise AfsimError(f"set {self.name!r}: size must be even, got {self.size}")
+        # Raises where no patch of that size lies where the mixture wants it.
+        draw_field(self.mixture, stream(self.seed, 0, Stream.FIELD), PIXEL3.frame_px, self.size)
 
     @property
     def geometry(self) -> Geometry:

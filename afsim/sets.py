@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from afsim.checks import check_whole
 from afsim.draws import (
     Light,
     Stream,
@@ -28,12 +29,12 @@ from afsim.draws import (
     draw_view_mismatch,
     stream,
 )
-from afsim.errors import AfsimError, StoreError
+from afsim.errors import StoreError
 from afsim.exposure import LEVELS, expose, stored_noise
-from afsim.optics import PIXEL3, fractional_index, lta49_diopters, nearest_index
+from afsim.optics import PIXEL3, diopters_of_index, fractional_index, lta49_diopters, nearest_index
 from afsim.pupil import FIELD_RADIUS_PX, make_pupil
 from afsim.render import canvas_size, render_views
-from afsim.scenes import Canvas, Scene, diopters_of_index, draw_scene
+from afsim.scenes import Canvas, Scene, draw_scene
 from afsim.setconfig import DEMO, SetConfig, description_hash, set_metadata
 from afsim.stack import FocalStack
 from afsim.stackset import StackSet
@@ -175,8 +176,8 @@ def render_in_order(
     AfsimError
         For ``workers`` below 1; and as :func:`render_stack`.
     """
-    if workers is not None and workers < 1:
-        raise AfsimError(f"workers must be at least 1, got {workers}")
+    if workers is not None:
+        check_whole("workers", workers, least=1)
     workers = workers or min(os.cpu_count() or 1, _MOST_WORKERS)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="render")
     waiting: deque[Future[FocalStack]] = deque()

@@ -246,9 +246,7 @@ class FocusTask:
     def info(self, state: TaskState) -> Lanes:
         """Return the truth of N games: a structured array (N,), always with the same fields."""
         info = np.empty(len(state.lanes), dtype=INFO)
-        describe_truth(state.lanes, self._label, self.truth, info)
-        if not self.camera.actuator.is_exact:
-            info["clamped"] = self.camera.actuator.clamped(state.lens)
+        describe_truth(state.lanes, self._label, self.truth, self.spec.n, info)
         return info
 
 

@@ -2,9 +2,9 @@
 
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from afsim.camera import AnyImage, Camera, ImageKind, Interpolation
+from afsim.checks import check_switch, check_whole
 from afsim.errors import AfsimError, unknown
 from afsim.keys import Keys, Purpose, derive
 from afsim.lens import Lens, make_lens
@@ -22,8 +23,9 @@ from afsim.task import ActionMode, FocusTask, Lanes, Observation, Reward, TaskSp
 from afsim.taskspec import make_timing
 
 Mask = npt.NDArray[np.bool_]
+T = TypeVar("T")
 
-_IMAGE_KINDS: Final = ("float32", "uint8", "uint16")
+_IMAGE_KINDS: Final = get_args(ImageKind)
 _OPTIONS: Final = ("stack", "start")
 
 # The last observation, the next one, and two for whoever looks back: more are rarely dropped in time.
@@ -39,7 +41,7 @@ class TaskOptions(TypedDict, total=False):
     timing: str | Timing
     interpolation: Interpolation
     breathing: float
-    margin: int
+    margin: int | None
     steps: int
     action_mode: ActionMode
     declare: bool
@@ -54,7 +56,7 @@ def make_task(
     timing: str | Timing = "frames",
     interpolation: Interpolation = "linear",
     breathing: float = 1.0,
-    margin: int = 0,
+    margin: int | None = None,
     steps: int = 5,
     action_mode: ActionMode = "absolute",
     declare: bool = False,
@@ -82,14 +84,16 @@ def make_task(
     AfsimError
         For an option that does not exist, or a reward that needs labels on stacks without.
     """
+    check_whole("steps", steps, least=1)
+    check_switch("declare", declare)
     if stacks is None:
         stacks = open_demo()
     elif not isinstance(stacks, StackSet):
         stacks = StackSet.open(stacks)
     camera = Camera(
         stacks,
-        make_lens(lens) if isinstance(lens, str) else lens,
-        make_sensor(sensor) if isinstance(sensor, str) else sensor,
+        _preset("lens", lens, Lens, make_lens),
+        _preset("sensor", sensor, Sensor, make_sensor),
         interpolation,
         breathing,
         margin,
@@ -100,8 +104,17 @@ def make_task(
         action_mode=action_mode,
         declare=declare,
         reward=reward,
-        timing=make_timing(timing) if isinstance(timing, str) else timing,
+        timing=_preset("timing", timing, Timing, make_timing),
     )
+
+
+def _preset(what: str, given: object, kind: type[T], make: Callable[[str], T]) -> T:
+    """Return what was made by hand as it is, and what was named as ``make`` makes it."""
+    if isinstance(given, str):
+        return make(given)
+    if not isinstance(given, kind):
+        raise AfsimError(f"{what} must be a preset's name or a {kind.__name__}, got {given!r}")
+    return given
 
 
 def observation_space(task: FocusTask, kind: ImageKind) -> spaces.Dict:

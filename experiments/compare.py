@@ -59,8 +59,8 @@ class CompareConfig:
     """When exposures may end: frames or free; --timing.inference_ms 32.5, and so on."""
     breathing: float = 1.0
     """Gain on the recorded focal breathing: 1 as recorded, 0 registered."""
-    margin: int = 0
-    """Pixels of the recorded patches to cut off at each border."""
+    margin: int | None = None
+    """Pixels of the recorded patches to cut off at each border; by default the margin they were rendered with."""
     interpolation: Interpolation = "linear"
     """Between slices: linear or nearest."""
     seed: int = 0

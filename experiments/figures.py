@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
+from afsim.checks import check_whole
+from afsim.errors import AfsimError
 from afsim.exposure import LEVELS, add_noise, digitise, upsample
 from afsim.measures import mean_gradient_magnitude
 from afsim.optics import blur_diameter_px, disparity_px, lta49_diopters
@@ -44,7 +46,7 @@ class FiguresConfig:
     out: Path = Path("out/figures")
     """Folder for figure_2.png ... figure_5.png, rows.csv and table.md."""
     size: int = 128
-    """Height and width of the rendered patches in pixels."""
+    """Height and width of the rendered patches in pixels, even."""
     step: int = 1
     """Only every so many slices of the 49 are rendered."""
     repeats: int = 50
@@ -68,7 +70,17 @@ def run(config: FiguresConfig) -> list[dict[str, object]]:
 
 
 def study(config: FiguresConfig) -> Study:
-    """Make the rows and pictures of all four figures."""
+    """Make the rows and pictures of all four figures.
+
+    Raises
+    ------
+    AfsimError
+        For a number in ``config`` that is too small, or an odd size.
+    """
+    for name, least in (("size", 8), ("step", 1), ("repeats", 1), ("seed", 0)):
+        check_whole(name, getattr(config, name), least=least)
+    if config.size % 2:
+        raise AfsimError(f"size must be even, got {config.size}")
     parts = [make(config) for make in (blur_and_disparity, saturated_point, noise, focal_breathing)]
     pictures = {name: picture for part in parts for name, picture in part.pictures.items()}
     return Study([row for part in parts for row in part.rows], pictures)

@@ -16,6 +16,7 @@ from rich.progress import track
 from rich.table import Table
 
 from afsim.camera import Camera
+from afsim.checks import check_whole
 from afsim.errors import AfsimError
 from afsim.experiments.compare import open_stacks
 from afsim.lens import LENSES, Lens, make_lens
@@ -78,10 +79,11 @@ class Condition(NamedTuple):
     breathing: float = 1.0
 
 
-def conditions(preset: Lens, *, distances: bool = True) -> Iterator[Condition]:
+def conditions(preset: Lens, *, distances: bool = True, breathing: bool = True) -> Iterator[Condition]:
     """Yield the cameras: the reference first, then each imperfection alone, each taken out, presets and light.
 
     Without focus ``distances`` nothing that is measured in micrometres can be tried, so only the light is.
+    Breathing is changed only where the recordings have enough margin for it.
     """
     plain, ideal = SENSORS["recorded"], LENSES["ideal"]
     yield Condition("reference", "ideal lens, as recorded", ideal, plain)
@@ -96,6 +98,7 @@ def conditions(preset: Lens, *, distances: bool = True) -> Iterator[Condition]:
         for name, lens in LENSES.items():
             if name != "ideal":
                 yield Condition("preset", name, lens, plain)
+    if distances and breathing:
         yield Condition("breathing", "breathing removed", ideal, plain, 0.0)
         yield Condition("breathing", "breathing doubled", ideal, plain, 2.0)
     for name in ("bright", "indoor", "dim", "dark"):
@@ -113,11 +116,14 @@ def run(config: RobustnessConfig, *, stacks: StackSet | None = None) -> list[dic
     AfsimError
         For stacks without a truth, or options that do not exist.
     """
+    for name, least in (("steps", 1), ("start_step", 1), ("seed", 0)):
+        check_whole(name, getattr(config, name), least=least)
     stacks = stacks if stacks is not None else open_stacks(config.stacks)
     if not stacks.labelled.all():
         raise AfsimError("the study needs a truth or a label for every stack")
     names = [name.strip() for name in config.policies.split(",")]
-    cameras = list(conditions(make_lens(config.lens), distances=stacks.diopters is not None))
+    distances = stacks.diopters is not None
+    cameras = list(conditions(make_lens(config.lens), distances=distances, breathing=_has_margin(stacks)))
     rows: list[dict[str, object]] = []
     reference: dict[str, FloatArray] = {}
     for condition in track(cameras, "cameras", console=Console(stderr=True), disable=config.quiet, transient=True):
@@ -129,6 +135,14 @@ def run(config: RobustnessConfig, *, stacks: StackSet | None = None) -> list[dic
             reference.setdefault(name, errors)
             rows.append(row)
     return rows
+
+
+def _has_margin(stacks: StackSet) -> bool:
+    """Tell whether breathing can be removed and doubled without looking beyond the recorded patches."""
+    try:
+        return all(Camera(stacks, breathing=gain) is not None for gain in (0.0, 2.0))
+    except AfsimError:
+        return False
 
 
 def _row(

@@ -11,6 +11,7 @@ from afsim.actuator import Actuator
 from afsim.errors import WithheldError
 from afsim.keys import lane_keys
 from afsim.lens import IMPERFECTIONS, LENSES, Lens
+from afsim.lensstate import LensState
 from afsim.optics import uniform49_diopters
 from tests.rig import ERRING, EXPOSURE_MS, LEAD_MS, LTA49, TABLE_UM, N, move, one_error, park, steady
 
@@ -143,10 +144,18 @@ def test_a_random_approach_is_from_either_side() -> None:
 
 
 # ---------------------------------------------------------------------- temperature
+def focus_um(state: LensState) -> np.ndarray:
+    """Return the extension (um) that a cold lens would have where this one is focused."""
+    below = np.floor(state["position"]).clip(0, N - 2).astype(int)
+    step = TABLE_UM[below + 1] - TABLE_UM[below]
+    return np.asarray(TABLE_UM[below] + (state["position"] - below) * step)
+
+
 def test_hot_lenses_focus_farther() -> None:
     cold, warm, hot = (park(one_error(thermal=0.4, temperature=t), 20.0)[1] for t in (-10.0, 10.0, 30.0))
     assert cold["position"] > warm["position"] > hot["position"]
-    assert warm["x"] - hot["x"] == pytest.approx(0.4 * 20.0)
+    assert focus_um(warm) - focus_um(hot) == pytest.approx(0.4 * 20.0)
+    assert warm["x"] == hot["x"]  # the glass, not the coil
 
 
 def test_hot_magnets_push_less_the_farther_they_push() -> None:
@@ -160,7 +169,7 @@ def test_a_servo_removes_gravity_and_magnet_but_not_what_heat_does_to_the_glass(
     servo, open_loop = steady("closed_loop", temperature_sd=0.0), steady("worn_warm", temperature_sd=0.0)
     fall = {}
     for lens in (servo, open_loop):
-        cold, hot = (park(replace(lens, temperature=t), 40.0, 200)[1]["x"] for t in (0.0, 20.0))
+        cold, hot = (focus_um(park(replace(lens, temperature=t), 40.0, 200)[1]) for t in (0.0, 20.0))
         fall[lens.name] = cold - hot
     np.testing.assert_allclose(fall["closed_loop"], 0.4 * 20.0, atol=1e-9)
     assert (fall["worn_warm"] > 0.4 * 20.0 + 2.0).all()
@@ -175,9 +184,18 @@ def test_a_lens_warms_up_with_its_time_constant() -> None:
     for step in range(20):
         k = 1 - step % 2
         state = move(actuator, state, 20 + k, wait_ms=300.0, lead_ms=100.0)
-        since_start_s = 0.1 + 0.4 * step
-        kelvin = 5.0 + 10.0 * (1.0 - math.exp(-since_start_s / 2.0))
-        assert state["x"][0] == pytest.approx(codes_um[k] - 0.4 * kelvin, abs=1e-9)
+        kelvin = 5.0 + 10.0 * (1.0 - math.exp(-0.4 * (step + 1) / 2.0))
+        assert focus_um(state)[0] == pytest.approx(codes_um[k] - 0.4 * kelvin, abs=1e-9)
+
+
+def test_a_lens_that_keeps_its_command_drifts_as_it_warms_up() -> None:
+    actuator, state = park(one_error(thermal=0.4, warming=10.0, warmup_s=1.0), 20.0)
+    places = [focus_um(state)[0]]
+    for _ in range(10):
+        state = move(actuator, state, 20.0, wait_ms=900.0, lead_ms=100.0)
+        places.append(focus_um(state)[0])
+    assert (np.diff(places) < 0).all()
+    assert places[0] - places[-1] == pytest.approx(4.0, abs=1e-3)
 
 
 # ---------------------------------------------------------------------- calibration
@@ -215,7 +233,7 @@ def test_static_errors_of_the_presets_are_as_specified(name: str, mean: float, s
     lens = steady(preset, **({"gravity": float(gravity)} if gravity else {}))
     commands = np.arange(8000) % N
     _, state = park(lens, commands, len(commands))
-    error = state["unclamped"] - commands
+    error = state["position"] - commands
     assert error.mean() == pytest.approx(mean, rel=0.08, abs=0.1)
     assert error.std() == pytest.approx(sd, rel=0.08, abs=0.1)
     assert math.sqrt((error**2).mean()) == pytest.approx(rms, rel=0.08, abs=0.1)
@@ -241,10 +259,10 @@ def test_reach_is_what_commands_reach(name: str, approach: Any) -> None:
     lens = replace(LENSES[name], jitter=0.0, crosstalk=0.0, warming=0.0, approach=approach)
     actuator, state = park(lens, np.repeat([0.0, 20.0, 48.0], 20), 60)
     lowest, highest = actuator.reach(state)
-    places = [state["unclamped"]]
+    places = [state["position"]]
     for command in (48.0, 0.0, 24.0, 0.0, 48.0):
         state = move(actuator, state, command)
-        places.append(state["unclamped"])
+        places.append(state["position"])
     np.testing.assert_allclose(np.min(places, axis=0), lowest, atol=1e-3)
     np.testing.assert_allclose(np.max(places, axis=0), highest, atol=1e-3)
 
@@ -255,8 +273,12 @@ def test_an_exact_lens_reaches_every_index() -> None:
     assert (lowest.tolist(), highest.tolist()) == ([0.0, 0.0], [48.0, 48.0])
 
 
-def test_beyond_the_recording_the_position_stays_at_its_end() -> None:
-    _, state = park(LENSES["worn_warm"], np.repeat([0.0, 48.0], 200), 400)
-    assert (state["unclamped"] < -1.0).any()
-    assert (state["unclamped"] > 49.0).any()
-    np.testing.assert_array_equal(state["position"], state["unclamped"].clip(0.0, 48.0))
+def test_beyond_the_recording_the_lens_goes_on_and_its_end_is_seen() -> None:
+    actuator, state = park(LENSES["worn_warm"], np.repeat([0.0, 48.0], 200), 400)
+    assert (state["position"] < -1.0).any()
+    assert (state["position"] > 49.0).any()
+    seen, weights = actuator.exposure_path(state, 10.0)
+    assert seen.min() == 0.0
+    assert seen.max() == 48.0
+    rest = weights[:, 0] == 1.0
+    np.testing.assert_array_equal(seen[rest, 0], state["position"][rest].clip(0.0, 48.0))

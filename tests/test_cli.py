@@ -85,6 +85,19 @@ def test_an_unknown_option_exits_with_2(capsys: Captured) -> None:
         ("data import magic OUT --source nowhere", "unknown reader 'magic'; expected one of: images, learnaf"),
         ("data import images OUT --source nowhere", "nowhere"),
         ("play --terminal --stack magic", "unknown stack 'magic'"),
+        ("play --terminal --timing.wait-ms soon", "timing option 'wait_ms': expected a number, got 'soon'"),
+        ("play --terminal --breathing -1", "breathing must be a number of at least 0, got -1.0"),
+        ("data render demo OUT --breathing nan", "breathing must be finite, got nan"),
+        ("data render demo OUT --breathing -1", "breathing must be at least 0, got -1.0"),
+        ("data render demo OUT --size 4000", "no patch of 4000 px in a frame of (2016, 1512)"),
+        ("data render demo OUT --workers 0", "workers must be at least 1, got 0"),
+        ("study figures --size 0 --out OUT", "size must be at least 8, got 0"),
+        ("study figures --size 33 --out OUT", "size must be even, got 33"),
+        ("study figures --step 0 --out OUT", "step must be at least 1, got 0"),
+        ("study figures --repeats 0 --out OUT", "repeats must be at least 1, got 0"),
+        ("study figures --seed -1 --out OUT", "seed must be at least 0, got -1"),
+        ("study robustness --start-step 0 --out OUT", "start_step must be at least 1, got 0"),
+        ("study robustness --steps 0 --out OUT", "steps must be at least 1, got 0"),
         ("play --terminal --lens [/red]", "unknown lens preset '[/red]'"),
         ("compare --lens.friction 0 --out OUT", "unknown lens option 'friction'; expected one of: "),
         ("compare --sensor.iso loud --out OUT", "sensor option 'iso': expected a number, got 'loud'"),
@@ -102,7 +115,7 @@ def test_an_error_is_one_message_on_the_error_stream(
     (line,) = [line for line in captured.err.splitlines() if line.startswith("error: ")]
     assert message in line
     assert "Traceback" not in captured.err
-    assert not out.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_to_is_an_error_too(tmp_path: Path, capsys: Captured) -> None:

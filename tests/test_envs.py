@@ -279,6 +279,24 @@ def test_unknown_options_are_refused(stacks: StackSet, options: dict[str, Any]) 
         AutofocusEnv(**{"stacks": stacks, **options})
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 2.5}, "steps must be a whole number, got 2.5"),
+        ({"steps": True}, "steps must be a whole number, got True"),
+        ({"declare": "no"}, "declare must be True or False, got 'no'"),
+        ({"lens": None}, "lens must be a preset's name or a Lens, got None"),
+        ({"sensor": None}, "sensor must be a preset's name or a Sensor, got None"),
+        ({"timing": 33.3}, "timing must be a preset's name or a Timing, got 33.3"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_refused_by_name(
+    stacks: StackSet, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(AfsimError, match=message):
+        AutofocusEnv(**{"stacks": stacks, **options})
+
+
 def test_stacks_without_labels_need_a_reward_without(unlabelled_stacks: StackSet) -> None:
     with pytest.raises(AfsimError, match="label"):
         AutofocusEnv(stacks=unlabelled_stacks)

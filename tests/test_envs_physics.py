@@ -133,7 +133,7 @@ def test_a_policy_sees_its_command_and_only_info_where_the_lens_is(stacks: Stack
     for (observation, *_, info), command in zip(returned[1:], (0, 2, 4, 6, 8), strict=True):
         assert observation["command"][0] == np.float32(command / 11)
         assert info["command"] == command
-        assert 0.0 <= info["position"] <= 11.0
+        assert info["clamped"] == (not 0.0 <= info["position"] <= 11.0)
         assert info["exact_error"] == info["position"] - info["best_index_exact"]
 
 
@@ -234,7 +234,7 @@ def test_without_distances_only_an_ideal_lens_can_be_played(unlabelled_stacks: S
         ({"lens": "worn_warm,friction=0"}, "unknown lens option 'friction'"),
         ({"sensor": "dark,iso=loud"}, "sensor option 'iso': expected a number, got 'loud'"),
         ({"timing": "hours"}, "unknown timing preset 'hours'"),
-        ({"margin": 16}, "margin must be at least 0"),
+        ({"margin": 16}, "margin must be a whole number of at least 0"),
         ({"breathing": -1.0}, "breathing must be a number of at least 0"),
     ],
 )

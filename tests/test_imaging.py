@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from afsim.camera import Camera, ImageKind
-from afsim.imaging import draw_normals, normal_quantiles
+from afsim.grain import draw_normals, normal_quantiles
 from afsim.lens import LENSES
 from afsim.optics import lta49_diopters
 from afsim.sensor import SENSORS, make_sensor
@@ -118,12 +118,18 @@ def test_green_has_half_the_variance_of_a_view() -> None:
 
 
 def test_noise_is_clipped_at_both_ends() -> None:
-    stacks = make_flat([0.0, 1.0])
+    stacks = make_flat([0.0, 1.0 - 1.0 / 959.0])
     for kind, low, high in (("float32", np.float32(-64) * np.float32(1 / 959), 1.0), ("uint16", 0, 1023)):
         images = shoot(Camera(stacks, sensor=SENSORS["dark"]), [0, 1], 0.0, kind=kind)  # type: ignore[arg-type]
         assert images.min() == low
         assert images.max() == high
         assert (images[1] == high).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_what_is_recorded_at_white_stays_white() -> None:
+    # Its light is far above white, and so is its noise.
+    images = shoot(Camera(make_flat([1.0]), sensor=SENSORS["dark"]), [0], 0.0)
+    assert (images == 1.0).all()
 
 
 def test_noise_is_independent_between_pixels_views_visits_and_lanes() -> None:
@@ -228,6 +234,39 @@ def test_shifts_leave_the_noise_as_it_should_be(sensor: str, shift: tuple[float,
     images = shoot(camera, np.arange(16), 1.5, shifts=shift)
     shot, read = np.maximum(RECORDED, SENSORS[sensor].noise(2))
     assert variance(images) == pytest.approx(shot * 0.4 + read + ROUNDING, rel=0.025)
+
+
+def make_enlarged(axis: str, noise: tuple[float, float], *, count: int = 24, size: int = 64) -> StackSet:
+    """Make flat stacks whose noise is that of dual pixels, enlarged bilinearly along an axis as recordings are."""
+    rng = np.random.default_rng(1)
+    native = rng.standard_normal((count, 4, 2, size // 2 + 2, size)) * math.sqrt(noise[0] * 0.4 + noise[1])
+    stored = np.empty((count, 4, 2, size, size))
+    stored[..., 0::2, :] = 0.75 * native[..., 1:-1, :] + 0.25 * native[..., :-2, :]
+    stored[..., 1::2, :] = 0.75 * native[..., 1:-1, :] + 0.25 * native[..., 2:, :]
+    images = 0.4 + (stored if axis == "rows" else stored.swapaxes(-1, -2))
+    scale = Levels(1024, 16368)
+    raw = np.rint(scale.black + (scale.white - scale.black) * images).astype(np.uint16)
+    told = (0.625 * noise[0], 0.625 * noise[1])
+    return StackSet.from_stacks(
+        [
+            FocalStack(each, scale, diopters=lta49_diopters()[:4], noise=told, name=str(i))
+            for i, each in enumerate(raw)
+        ],
+        {"upsampled": axis},
+    )
+
+
+@pytest.mark.parametrize("shift", [(0.5, 0.0), (0.0, 0.25), (0.0, 0.5), (0.5, 0.5), (1.3, -2.8)])
+@pytest.mark.parametrize("axis", ["rows", "columns"])
+@pytest.mark.parametrize("sensor", ["recorded", "dark"])
+def test_shifts_leave_the_noise_of_enlarged_recordings_as_it_should_be(
+    sensor: str, axis: str, shift: tuple[float, float]
+) -> None:
+    native = (2e-3, 1e-5)
+    camera = Camera(make_enlarged(axis, native), SHIFTING, SENSORS[sensor], margin=4)
+    images = shoot(camera, np.arange(24), 1.5, shifts=shift)
+    shot, read = np.maximum(native, SENSORS[sensor].noise(2))
+    assert variance(images) == pytest.approx(0.625 * (shot * 0.4 + read), rel=0.03)
 
 
 @pytest.mark.parametrize("breathing", [0.0, 2.0])

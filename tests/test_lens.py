@@ -5,6 +5,7 @@ import pickle
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from afsim.errors import AfsimError
@@ -121,10 +122,20 @@ def test_a_changed_lens_is_named_by_the_text_that_makes_it() -> None:
         ),
         ("offset", math.nan, "lens offset must be finite, got nan"),
         ("temperature", math.inf, "lens temperature must be finite, got inf"),
+        ("offset", np.float32("nan"), "lens offset must be finite, got nan"),
+        ("jitter", "much", "lens jitter must be a number, got 'much'"),
+        ("bow", None, "lens bow must be a number, got None"),
+        ("gravity", 1.1, "lens gravity must be at most 1, got 1.1"),
+        ("ringing", 1, "lens ringing must be True or False, got 1"),
+        ("ringing", "off", "lens ringing must be True or False, got 'off'"),
         ("damping", 0.0, "lens damping must lie between 0 and 1"),
         ("damping", 1.0, "lens damping must lie between 0 and 1"),
         ("mistuning", -0.01, "lens mistuning must be at least 0"),
         ("mistuning", 1.0, "lens mistuning must be below 1, got 1.0"),
+        ("codes", (5,), r"lens codes must be two rising numbers, got \(5,\)"),
+        ("codes", (0, 10, 20), r"lens codes must be two rising numbers, got \(0, 10, 20\)"),
+        ("codes", [0, 10], r"lens codes must be two rising numbers, got \[0, 10\]"),
+        ("codes", (0, 10.5), "lens codes must be a whole number, got 10.5"),
         ("codes", (5, 5), r"lens codes must be two rising numbers, got \(5, 5\)"),
         ("shaper", "ZVDD", "unknown lens shaper 'ZVDD'; expected one of: ZV, ZVD, none, slew"),
         ("approach", "above", "unknown lens approach 'above'; expected one of: far, near, random"),

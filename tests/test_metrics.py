@@ -128,7 +128,7 @@ def test_without_labels_everything_that_needs_one_is_withheld(unlabelled_stacks:
     assert row["labelled"] == 0
     assert row["worst_start"] == -1
     needs_label = [name + end for name in PAPER_COLUMNS for end in ("", "_lo", "_hi")]
-    needs_label += ["exact_mae", "success", "p95", "worst_start_mae", "focused_but_wrong", "reachable"]
+    needs_label += ["exact_mae", "success", "p95", "worst_start_mae", "focused_but_wrong", "reachable", "clamped"]
     needs_label += ["mae_reachable", "mae_unreachable", "exact_mae_reachable", "exact_mae_unreachable"]
     withheld = {name for name, value in row.items() if isinstance(value, float) and math.isnan(value)}
     assert withheld == {*needs_label, "travel_um", "time_ms"}

@@ -1,7 +1,9 @@
 """Mixtures and the draws that follow them: distributions, independence, label errors."""
 
 import json
-from dataclasses import asdict, replace
+import math
+from dataclasses import asdict, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +24,7 @@ from afsim.draws import (
     stream,
 )
 from afsim.errors import AfsimError
-from afsim.mixture import MIXTURES, V5, make_mixture
+from afsim.mixture import MIXTURES, V5
 
 FRAME = (2016, 1512)
 
@@ -34,21 +36,64 @@ def _rng() -> np.random.Generator:
 # ---------------------------------------------------------------------- mixtures
 @pytest.mark.parametrize("name", MIXTURES)
 def test_a_mixture_is_plain_json_and_knows_its_name(name: str) -> None:
-    mixture = make_mixture(name)
+    mixture = MIXTURES[name]
     assert mixture.name == name
     assert json.loads(json.dumps(asdict(mixture), allow_nan=False))["version"] == mixture.version
     assert mixture.breathing == 1.3
 
 
-def test_an_unknown_mixture_and_shares_that_do_not_add_up_are_refused() -> None:
-    with pytest.raises(AfsimError, match="unknown mixture 'v6'; expected one of: dark"):
-        make_mixture("v6")
+def test_shares_that_do_not_add_up_are_refused() -> None:
     with pytest.raises(AfsimError, match="mixture 'v5': shares of compositions must add up to 1"):
         replace(V5, single=0.5)
     with pytest.raises(AfsimError, match="shares of textures must add up to 1"):
         replace(V5, textures=(("cloth", 0.5),))
     with pytest.raises(AfsimError, match="shares of masks must add up to 1"):
         replace(V5, masks=(("blob", 1.5), ("strip", -0.5)))
+    with pytest.raises(AfsimError, match="shares of textures must add up to 1"):
+        replace(V5, textures=(("cloth", math.nan), ("text", 1.0)))
+
+
+NUMBERS = [
+    each.name for each in fields(V5) if not isinstance(each.default, str) and each.name not in ("masks", "textures")
+]
+
+
+@pytest.mark.parametrize("field", NUMBERS)
+@pytest.mark.parametrize("bad", [math.nan, math.inf, "much", None])
+def test_every_number_of_a_mixture_must_be_one(field: str, bad: Any) -> None:
+    value = getattr(V5, field)
+    change: dict[str, Any] = {field: (*value[:-1], bad) if isinstance(value, tuple) else bad}
+    with pytest.raises(AfsimError, match=f"mixture 'v5': {field} must be .*, got {bad!r}"):
+        replace(V5, **change)
+
+
+@pytest.mark.parametrize("field", [name for name in NUMBERS if isinstance(getattr(V5, name), tuple)])
+def test_every_range_has_its_ends_in_order(field: str) -> None:
+    value = getattr(V5, field)
+    with pytest.raises(AfsimError, match=f"{field} must be {len(value)} numbers, got"):
+        replace(V5, **{field: value[:1]})
+    if len(value) == 2:
+        with pytest.raises(AfsimError, match=f"{field} must be a range from low to high, got"):
+            replace(V5, **{field: value[::-1]})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("breathing", -1.0, "at least 0, got -1.0"),
+        ("jitter_px", -0.1, "at least 0, got -0.1"),
+        ("read", -1e-7, "at least 0, got -1e-07"),
+        ("textureless", 1.5, "at least 0 and at most 1, got 1.5"),
+        ("flicker_lag", 1.1, "at least 0 and at most 1, got 1.1"),
+        ("depth_shape", 0.0, "above 0, got 0.0"),
+        ("slant_index", (0.0, 8.0), "above 0, got 0.0"),
+        ("highlight_count", (1, 2.5), "a whole number, got 2.5"),
+        ("field_px", (900.0, 900.0), r"a range from low to high, got \(900.0, 900.0\)"),
+    ],
+)
+def test_a_number_that_no_mixture_can_have_is_refused_by_name(field: str, value: Any, message: str) -> None:
+    with pytest.raises(AfsimError, match=f"mixture 'v5': {field} must be {message}"):
+        replace(V5, **{field: value})
 
 
 # ---------------------------------------------------------------------- streams

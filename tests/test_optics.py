@@ -14,6 +14,7 @@ from afsim.optics import (
     blur_per_diopter_px,
     depth_of_field_index,
     diopters_of_extension,
+    diopters_of_index,
     disparity_px,
     fractional_index,
     lens_extension_um,
@@ -140,6 +141,30 @@ def test_a_table_that_does_not_increase_is_refused(table: list[float]) -> None:
         nearest_index(1.0, table)
 
 
+def test_dioptres_and_index_are_inverse_to_each_other() -> None:
+    focus, index = lta49_diopters(), np.linspace(-1.2, 50.0, 77)
+    np.testing.assert_allclose(fractional_index(diopters_of_index(index, focus), focus), index, atol=1e-9)
+    assert diopters_of_index(-9.0, focus) == 0
+
+
+@pytest.mark.parametrize("n", [-1, 0, 1, 2.5, True])
+def test_a_table_of_fewer_than_two_distances_is_refused(n: Any) -> None:
+    with pytest.raises(AfsimError, match=f"number of focus distances must be .*, got {n}"):
+        uniform_diopters(n)
+
+
+@pytest.mark.parametrize("blur", [-1.0, np.nan, np.inf])
+def test_a_depth_of_field_of_no_blur_disc_is_refused(blur: float) -> None:
+    with pytest.raises(AfsimError, match=f"blur_px must be .*, got {blur}"):
+        depth_of_field_index(lta49_diopters(), blur_px=blur)
+
+
+@pytest.mark.parametrize("depth", [np.nan, np.inf, [1.0, np.nan]])
+def test_no_slice_is_nearest_to_a_depth_that_is_no_number(depth: Any) -> None:
+    with pytest.raises(AfsimError, match="object_diopters must be finite, got"):
+        nearest_index(depth, lta49_diopters())
+
+
 def test_presets_by_name() -> None:
     assert make_optics("pixel3") == PIXEL3
     assert {name: optics.name for name, optics in OPTICS.items()} == {name: name for name in OPTICS}
@@ -158,10 +183,13 @@ def test_a_lens_of_ones_own() -> None:
     ("field", "value", "message"),
     [
         ("focal_length_m", 0.0, "focal_length_m must be above 0"),
-        ("focal_length_m", float("nan"), "focal_length_m must be above 0"),
-        ("f_number", -1.8, "f_number must be above 0"),
-        ("pitch_m", float("inf"), "pitch_m must be above 0 and finite"),
-        ("frame_px", (0, 10), "two sizes"),
+        ("focal_length_m", float("nan"), "focal_length_m must be finite, got nan"),
+        ("f_number", -1.8, "f_number must be above 0, got -1.8"),
+        ("f_number", np.float32("nan"), "f_number must be finite, got nan"),
+        ("pitch_m", float("inf"), "pitch_m must be finite, got inf"),
+        ("frame_px", (0, 10), "frame_px must be at least 1, got 0"),
+        ("frame_px", (float("nan"), 1512), "frame_px must be a whole number, got nan"),
+        ("frame_px", (2016,), "frame_px must be two sizes"),
         ("near_m", 4e-3, "beyond the focal length"),
         ("near_m", 5.0, "far_m must be beyond near_m"),
         ("far_m", 0.102, "far_m must be beyond near_m"),

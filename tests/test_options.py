@@ -45,6 +45,8 @@ def test_a_name_alone_is_the_preset() -> None:
         ("colour=red", "colour", "red"),
         ("range=-5:1018", "range", (-5, 1018)),
         ("timer=4.5", "timer", 4.5),
+        ("timer=none", "timer", None),
+        ("colour=none", "colour", "none"),
         *((f"whistles={word}", "whistles", True) for word in ("on", "true", "True", "yes", "1")),
         *((f"whistles={word}", "whistles", False) for word in ("off", "false", "NO", "0")),
     ],
@@ -55,9 +57,9 @@ def test_a_change_is_read_as_the_kind_of_its_field(change: str, field: str, valu
     assert type(found) is type(value)
 
 
-def test_several_changes_are_made_and_the_last_of_one_field_counts() -> None:
-    kettle = read("grand, litres = 2, cups=3,litres=2.5")
-    assert (kettle.litres, kettle.cups, kettle.whistles) == (2.5, 3, True)
+def test_several_changes_are_made() -> None:
+    kettle = read("grand, litres = 2, cups=3")
+    assert (kettle.litres, kettle.cups, kettle.whistles) == (2.0, 3, True)
 
 
 def test_what_is_changed_is_named_by_its_text_and_made_again_by_its_name() -> None:
@@ -83,6 +85,11 @@ def test_what_is_changed_is_named_by_its_text_and_made_again_by_its_name() -> No
         ("plain,range=1", "kettle option 'range': expected 2 values with colons between, got '1'"),
         ("plain,range=1:2:3", "kettle option 'range': expected 2 values with colons between, got '1:2:3'"),
         ("plain,range=1:b", "kettle option 'range': expected a whole number, got 'b'"),
+        ("plain,litres=none", "kettle option 'litres': expected a number, got 'none'"),
+        (
+            "plain,litres=2,cups=3, litres=2",
+            "kettle option 'litres': expected once, got it twice in 'plain,litres=2",
+        ),
         ("plain,timer=soon", "kettle option 'timer': expected a number, got 'soon'"),
     ],
 )

@@ -15,6 +15,7 @@ from afsim.errors import AfsimError
 from afsim.game import Game, PlayConfig, find_stack, text_bars, text_picture
 from afsim.play import GameWindow, has_display, play_terminal, play_window, run
 from afsim.stackset import StackSet
+from afsim.taskspec import TIMINGS
 
 # Stack 3 has its label at 7 and its exact truth at 6.6.
 CONFIG = PlayConfig(stack=3, start=2, steps=4)
@@ -170,11 +171,21 @@ def test_a_stack_is_found_by_index_or_name(stacks: StackSet) -> None:
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"lens": "glass"}, "unknown lens preset 'glass'"),
         ({"sensor": "film"}, "unknown sensor preset 'film'"),
+        ({"timing": "hours"}, "unknown timing preset 'hours'"),
+        ({"breathing": -1.0}, "breathing must be a number of at least 0, got -1.0"),
     ],
 )
 def test_what_does_not_exist_is_named(stacks: StackSet, change: dict[str, object], message: str) -> None:
     with pytest.raises(AfsimError, match=message.replace(".", r"\.")):
         Game.begin(replace(CONFIG, **change), stacks)  # type: ignore[arg-type]
+
+
+def test_timing_and_breathing_are_as_asked_for(stacks: StackSet) -> None:
+    plain = Game.begin(CONFIG, stacks)
+    other = Game.begin(replace(CONFIG, timing="free,inference_ms=32.5", breathing=0.0), stacks)
+    assert (plain.task.spec.timing, plain.task.camera.breathing) == (TIMINGS["frames"], 1.0)
+    assert (other.task.spec.timing.mode, other.task.spec.timing.inference_ms) == ("free", 32.5)
+    assert other.task.camera.breathing == 0.0
 
 
 # ---------------------------------------------------------------------- in the terminal

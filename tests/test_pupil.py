@@ -169,12 +169,27 @@ def test_unknown_names_are_refused() -> None:
         {"beta": 2.0},
         {"smooth": 0.0},
         {"cells": 1},
+        {"cells": 16.5},
+        {"rotation_deg": np.nan},
+        {"split_shift": np.inf},
     ],
 )
 def test_impossible_options_are_refused_by_name(options: dict[str, Any]) -> None:
     (name,) = options
     with pytest.raises(AfsimError, match=f"{name} must be"):
         PupilOptions(**options)
+
+
+@pytest.mark.parametrize("field", [0.5, (0.5,), (0.1, 0.2, 0.3), (np.nan, 0.0), "corner"])
+def test_a_position_in_the_field_that_is_not_two_numbers_is_refused(field: Any) -> None:
+    with pytest.raises(AfsimError, match="pupil: field must"):
+        make_pupil(field=field)
+
+
+@pytest.mark.parametrize("support", [0.0, -1.0, np.nan, np.inf])
+def test_a_pupil_of_no_extent_is_refused(support: float) -> None:
+    with pytest.raises(AfsimError, match=f"pupil: support must be .*, got {support}"):
+        Pupil(np.ones((4, 4)), np.ones((4, 4)), support)
 
 
 def test_a_pupil_must_be_square_and_pass_light() -> None:

@@ -46,7 +46,7 @@ def test_a_target_is_reachable_where_some_command_comes_within_half_an_index(sta
     place = []
     for command in range(12):
         moved = task.camera.actuator.move(state.lens, np.full(lanes, float(command)), 0.0, np.zeros(lanes), 10.0)
-        place.append(moved["unclamped"])
+        place.append(moved["position"])
     truth = stacks.truth[state.lanes["stack"]]
     within = (truth >= np.min(place, axis=0) - 0.5) & (truth <= np.max(place, axis=0) + 0.5)
     np.testing.assert_array_equal(state.lanes["reachable"], within)
@@ -87,14 +87,18 @@ def test_an_exact_lens_reaches_everything(stacks: StackSet) -> None:
 def test_a_lens_beyond_the_recording_is_told_apart(stacks: StackSet) -> None:
     task = FocusTask(Camera(stacks, OFFSET), reward="none")
     state = task.reset(lane_keys(0, np.arange(300)), start=0)
-    beyond = state.lens["unclamped"] < 0.0
+    beyond = state.lens["position"] < 0.0
     assert 0.2 < beyond.mean() < 0.8
     np.testing.assert_array_equal(task.info(state)["clamped"], beyond)
-    assert (state.lanes["position"][beyond] == 0.0).all()
+    np.testing.assert_array_equal(task.info(state)["position"], state.lens["position"])
+    first = stacks.levels.normalize(stacks.images[state.lanes["stack"], 0])
+    np.testing.assert_array_equal(np.asarray(task.observe(state)["image"])[beyond], first[beyond])
     assert not play(stacks, LENSES["ideal"])[0].clamped.any()
     episodes, _ = play(stacks, OFFSET)
-    assert np.isin(episodes.positions[episodes.clamped, -1], [0.0, stacks.n - 1.0]).all()
+    final = episodes.positions[:, -1]
+    np.testing.assert_array_equal(episodes.clamped, (final < 0.0) | (final > stacks.n - 1.0))
     assert episodes.clamped.any()
+    assert row_of(stacks, OFFSET)["clamped"] == pytest.approx(episodes.clamped.mean())
 
 
 def test_what_has_no_truth_counts_as_reachable() -> None:

@@ -414,8 +414,39 @@ ONES = np.ones((145, 145))
         ([Surface(ONES * np.nan, 1.0)], {}, "surface 0: radiance must be finite"),
         ([Surface(ONES, 1.0)], {"size": 31}, "even"),
         ([Surface(ONES, 1.0)], {"shifts_px": np.zeros((3, 2))}, "one .x, y. a slice"),
+        ([Surface(ONES, 1.0), Surface(ONES, 2.0, 1.5 * ONES)], {}, "surface 1: alpha must be in 0 ... 1, got 1.5"),
+        ([Surface(ONES, 1.0, -0.1 * ONES)], {}, "surface 0: alpha must be in 0 ... 1, got -0.1"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(scene: list[Surface], options: dict[str, Any], message: str) -> None:
     with pytest.raises(AfsimError, match=message):
         render_views(scene, FOCUS, CENTRE, **{"size": 32, "pupil": PUPIL, **options})
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("precision", ("half", None)),
+        ("sigma_px", (np.nan, -0.5, np.inf, "wide")),
+        ("breathing", (np.nan, -1.0, np.inf)),
+        ("size", (0, -2, 32.0)),
+        ("reference", (np.nan, -1.0, 226.0, FOCUS)),
+        ("focus", ([], [FOCUS], [1.0, np.nan], [-0.1], [226.0])),
+        ("field_px", (np.nan, [1.0], [1.0, 2.0, 3.0], [np.nan, 0.0])),
+        ("shifts_px", (np.full((49, 2), np.nan), 1.0)),
+    ],
+)
+def test_a_number_that_no_camera_can_have_is_refused_by_name(name: str, bad: tuple[Any, ...]) -> None:
+    options: dict[str, Any] = {"focus": FOCUS, "field_px": CENTRE, "size": 32, "pupil": PUPIL}
+    for value in bad:
+        with pytest.raises(AfsimError, match=name):
+            render_views([Surface(ONES, 1.0)], **{**options, name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("drift_px", -1.0), ("support", np.nan), ("diopters_range", (0.0, np.inf))]
+)
+def test_a_canvas_for_what_cannot_be_is_refused_by_name(name: str, value: Any) -> None:
+    options: dict[str, Any] = {"focus": FOCUS, "diopters_range": (0.0, 1.0), "field_px": CENTRE, "size": 32}
+    with pytest.raises(AfsimError, match=name):
+        canvas_size(**{**options, name: value})

@@ -18,7 +18,9 @@ from afsim.rows import FIELDS, Row, at_steps, write_csv, write_json
 
 NAN = math.nan
 LABELLED_FIELDS = [
-    f for f in FIELDS if f.startswith(("eq0", "le", "mae", "rmse", "exact", "success", "p95", "worst", "reach"))
+    f
+    for f in FIELDS
+    if f.startswith(("eq0", "le", "mae", "rmse", "exact", "success", "p95", "worst", "reach", "clamped"))
 ]
 
 

@@ -203,7 +203,8 @@ def test_a_batch_is_its_single_lanes_bit_for_bit(
 @pytest.mark.parametrize("margin", [-1, 16, 40])
 def test_a_margin_that_leaves_nothing_is_refused(stacks: StackSet, margin: int) -> None:
     with pytest.raises(
-        AfsimError, match=f"margin must be at least 0 and leave something of 32 x 32 .* got {margin}"
+        AfsimError,
+        match=f"margin must be a whole number of at least 0 and leave something of 32 x 32 .* got {margin}",
     ):
         Camera(stacks, margin=margin)
 
@@ -212,6 +213,44 @@ def test_a_margin_that_leaves_nothing_is_refused(stacks: StackSet, margin: int) 
 def test_a_breathing_gain_that_is_none_is_refused(stacks: StackSet, breathing: float) -> None:
     with pytest.raises(AfsimError, match="breathing must be a number of at least 0, got"):
         Camera(stacks, breathing=breathing)
+
+
+@pytest.mark.parametrize("breathing", [0.0, 2.0])
+def test_breathing_that_looks_beyond_the_patches_is_refused_and_told_what_it_needs(breathing: float) -> None:
+    images = np.full((8, 2, 64, 64), 0.4)
+    region = (0.9, -0.9)
+    with pytest.raises(AfsimError, match=r"looks [67] pixels beyond .* margin of at least [23]") as told:
+        Camera(wavy_set(images, region=region), breathing=breathing)
+    needed = int(str(told.value).rsplit(" ", 1)[1])
+    Camera(wavy_set(images, region=region), breathing=breathing, margin=needed)
+
+
+def test_a_set_that_was_rendered_with_a_margin_is_cut_by_it() -> None:
+    stacks = wavy_set(np.full((8, 2, 64, 64), 0.4), margin=7)
+    assert (Camera(stacks).height, Camera(stacks).width) == (50, 50)
+    assert Camera(stacks, margin=0).height == 64
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ids": np.array([0, 6])}, r"ids must be in 0 \.\.\. 5 .* got ids from 0 to 6"),
+        ({"ids": np.array([0, -1])}, r"got ids from -1 to 0"),
+        ({"positions": np.array([[0.0], [np.nan]])}, r"positions and weights finite"),
+        ({"positions": np.zeros((1, 1))}, r"positions and weights must both be \(2, S\), got \(1, 1\)"),
+        ({"keys": lane_keys(0, [1])}, r"keys must be \(2,\) .* got 1 keys"),
+        ({"shifts": np.zeros((2, 3))}, r"shifts \(2, 3\)"),
+    ],
+)
+def test_lanes_that_do_not_fit_are_refused(stacks: StackSet, change: dict[str, Any], message: str) -> None:
+    lanes: dict[str, Any] = {
+        "ids": np.array([0, 1]),
+        "positions": np.zeros((2, 1)),
+        "weights": np.ones((2, 1)),
+        "keys": lane_keys(0, [0, 1]),
+    }
+    with pytest.raises(AfsimError, match=message):
+        Camera(stacks).capture(**{**lanes, **change})
 
 
 def test_breathing_needs_distances() -> None:

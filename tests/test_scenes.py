@@ -9,8 +9,8 @@ import pytest
 from afsim import scenes
 from afsim.errors import AfsimError
 from afsim.mixture import MIXTURES, V5, Mixture
-from afsim.optics import fractional_index, lta49_diopters
-from afsim.scenes import FAMILIES, Canvas, Scene, diopters_of_index, draw_scene
+from afsim.optics import diopters_of_index, fractional_index, lta49_diopters
+from afsim.scenes import FAMILIES, Canvas, Scene, draw_scene
 
 FloatArray = npt.NDArray[np.float64]
 FOCUS = lta49_diopters()
@@ -78,12 +78,6 @@ def test_the_patch_has_mean_1_and_its_peak_is_known() -> None:
 
 
 # ---------------------------------------------------------------------- depth
-def test_dioptres_and_index_are_inverse_to_each_other() -> None:
-    index = np.linspace(-1.2, 50.0, 77)
-    np.testing.assert_allclose(fractional_index(diopters_of_index(index, FOCUS), FOCUS), index, atol=1e-9)
-    assert diopters_of_index(-9.0, FOCUS) == 0
-
-
 def test_a_slanted_surface_is_flat_in_dioptres_and_runs_through_its_range() -> None:
     mixture = replace(V5, single=0.0, single_slanted=1.0, two=0.0, several=0.0, slant_index=(4.0, 4.0))
     mixture = replace(mixture, depth_range=(20.0, 25.0))

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,8 +67,17 @@ def test_descriptions_tell_sets_apart() -> None:
         ({"count": 0}, "count must be at least 1, got 0"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"margin": -2}, "margin must be at least 0, got -2"),
+        ({"size": 128.0}, "size must be a whole number, got 128.0"),
+        ({"count": True}, "count must be a whole number, got True"),
+        ({"noise": 1}, "noise must be True or False, got 1"),
     ],
 )
-def test_impossible_sets_are_refused(change: dict[str, int], message: str) -> None:
+def test_impossible_sets_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(AfsimError, match=f"set 'demo': {message}"):
-        replace(DEMO, **change)  # type: ignore[arg-type]
+        replace(DEMO, **change)
+
+
+@pytest.mark.parametrize(("name", "size"), [("demo", 1514), ("demo", 4000), ("periphery", 1500)])
+def test_patches_that_fit_nowhere_in_the_frame_are_refused_at_once(name: str, size: int) -> None:
+    with pytest.raises(AfsimError, match=rf"no patch of {size} px in a frame of \(2016, 1512\) lies within"):
+        replace(SETS[name], size=size)

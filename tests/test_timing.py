@@ -163,7 +163,7 @@ def test_who_does_not_wait_exposes_in_motion(stacks: StackSet) -> None:
 def test_an_image_in_motion_is_a_mixture_of_what_the_lens_passes(stacks: StackSet) -> None:
     lens = replace(LENSES["typical_phone"], shaper="none", lateral=0.0)
     task = make_task(stacks, make_timing("free,wait_ms=0"), lens=lens)
-    state, _ = task.step(begin(task), np.array([3]))
+    state, _ = task.step(begin(task), np.array([7]))
     path, weights = task.camera.actuator.exposure_path(state.lens, 10.0)
     still = task.camera.capture(
         np.zeros(32, np.int64), path[0][:, None], np.ones((32, 1)), lane_keys(0, np.arange(32))
