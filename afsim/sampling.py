@@ -15,6 +15,7 @@ from afsim.jit import compiled
 SingleArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 RawRow = npt.NDArray[np.uint16]
+_FourWeights = tuple[np.float32, np.float32, np.float32, np.float32]
 
 # Rows that are filtered at once: three buffers of them take 30 KB for 128 columns.
 _BLOCK: Final = 16
@@ -71,7 +72,7 @@ def add_sampled(
 
 
 @compiled
-def _weights(t: float) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+def _weights(t: float) -> _FourWeights:
     """Return the weights of four neighbours for a place ``t`` (0 ... 1) beyond the second."""
     return (
         np.float32(((-0.5 * t + 1.0) * t - 0.5) * t),
@@ -104,37 +105,46 @@ def _add_shifted(
     left, top = int(np.floor(x)), int(np.floor(y))
     across, down = _weights(x - left), _weights(y - top)
     framed = np.empty((_BLOCK + 3) * pitch, np.float32)
-    filtered, sampled = np.empty_like(framed), np.empty_like(framed)
+    filtered = np.empty_like(framed)
     # Filtered pixel q of a row is that of the place q - 2; those beyond the border are all alike.
     begin = min(max(-2 - left, 0), w)
     end = max(min(width + 1 - left, w), begin)
-    weight = np.float32(share)
+    part = np.float32(share)
+    shares = (part * down[0], part * down[1], part * down[2], part * down[3])
     for view in range(shape.views):
         recorded = row[view * height * width : (view + 1) * height * width]
         for first in range(0, h, _BLOCK):
             rows = min(_BLOCK, h - first)
             _frame(recorded, height, width, top + first - 1, framed[: (rows + 3) * pitch])
-            _filter(framed[: (rows + 3) * pitch], 1, across, filtered)
-            _filter(filtered[: (rows + 3) * pitch], pitch, down, sampled)
+            _filter_across(framed[: (rows + 3) * pitch], across, filtered)
             for v in range(rows):
-                line = sampled[v * pitch : (v + 1) * pitch]
                 start = (view * h + first + v) * w
-                _add_line(line, left + 2, weight, begin, end, image[start : start + w])
+                lines = filtered[v * pitch : (v + 4) * pitch]
+                _add_down(lines, pitch, left + 2, shares, begin, end, image[start : start + w])
     square = np.float32(share * share) * noise_left(across, upsampled == 2) * noise_left(down, upsampled == 1)
     for p in range(squares.size):
         squares[p] += square
 
 
 @compiled
-def _add_line(line: SingleArray, shift: int, weight: np.float32, begin: int, end: int, out: SingleArray) -> None:
-    """Add a filtered row to ``out`` (w,); outside of ``begin`` ... ``end`` it repeats its first and last value."""
-    inside, near = out[begin:end], line[begin + shift : end + shift]
+def _add_down(
+    lines: SingleArray, pitch: int, shift: int, shares: _FourWeights, begin: int, end: int, out: SingleArray
+) -> None:
+    """Add the weighted sum of four filtered rows to ``out`` (w,).
+
+    Outside of ``begin`` ... ``end`` it repeats its first and last value.
+    """
+    a, b, c, d = shares
+    i, j, k, m = lines[:pitch], lines[pitch : 2 * pitch], lines[2 * pitch : 3 * pitch], lines[3 * pitch :]
+    inside, low, high = out[begin:end], begin + shift, end + shift
+    i_near, j_near, k_near, m_near = i[low:high], j[low:high], k[low:high], m[low:high]
     for u in range(inside.size):
-        inside[u] += weight * near[u]
+        inside[u] += (a * i_near[u] + b * j_near[u]) + (c * k_near[u] + d * m_near[u])
+    last = pitch - 4
     for u in range(begin):
-        out[u] += weight * line[0]
+        out[u] += (a * i[0] + b * j[0]) + (c * k[0] + d * m[0])
     for u in range(end, out.size):
-        out[u] += weight * line[line.size - 4]
+        out[u] += (a * i[last] + b * j[last]) + (c * k[last] + d * m[last])
 
 
 @compiled
@@ -155,16 +165,11 @@ def _frame(view: RawRow, height: int, width: int, first: int, framed: SingleArra
 
 
 @compiled
-def _filter(
-    image: SingleArray,
-    stride: int,
-    weights: tuple[np.float32, np.float32, np.float32, np.float32],
-    out: SingleArray,
-) -> None:
-    """Write the weighted sum of each pixel and the three after it, ``stride`` apart."""
+def _filter_across(image: SingleArray, weights: _FourWeights, out: SingleArray) -> None:
+    """Write the weighted sum of each pixel and the three after it."""
     a, b, c, d = weights
-    n = image.size - 3 * stride
-    i, j, k, m = image[:n], image[stride:][:n], image[2 * stride :][:n], image[3 * stride :][:n]
+    n = image.size - 3
+    i, j, k, m = image[:n], image[1:][:n], image[2:][:n], image[3:][:n]
     for p in range(n):
         out[p] = (a * i[p] + b * j[p]) + (c * k[p] + d * m[p])
 

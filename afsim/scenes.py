@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from afsim.canvas import Surface
 from afsim.draws import choose, draw_index, log_uniform
 from afsim.errors import AfsimError, unknown
 from afsim.masks import MASKS, THIN
 from afsim.mixture import PATCH_PX, Mixture
 from afsim.optics import diopters_of_index, mean_step
 from afsim.photographs import photograph_crop
-from afsim.render import Surface
 from afsim.textures import (
     TEXTURES,
     coordinates,

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from afsim.canvas import canvas_size
 from afsim.checks import check_whole
 from afsim.draws import (
     Light,
@@ -33,7 +34,7 @@ from afsim.errors import StoreError
 from afsim.exposure import LEVELS, expose, stored_noise
 from afsim.optics import PIXEL3, diopters_of_index, fractional_index, lta49_diopters, nearest_index
 from afsim.pupil import FIELD_RADIUS_PX, make_pupil
-from afsim.render import canvas_size, render_views
+from afsim.render import render_views
 from afsim.scenes import Canvas, Scene, draw_scene
 from afsim.setconfig import DEMO, SetConfig, description_hash, set_metadata
 from afsim.stack import FocalStack

@@ -13,11 +13,12 @@ from gymnasium.vector import SyncVectorEnv
 from scipy.ndimage import affine_transform, zoom
 from scipy.signal import fftconvolve
 
+from afsim.canvas import Surface, canvas_size
 from afsim.envs import ENVIRONMENT_ID
 from afsim.experiments.bench import BenchConfig, LookupEnv, print_row, turns
 from afsim.optics import blur_diameter_px, lta49_diopters, magnification
 from afsim.pupil import make_pupil
-from afsim.render import Surface, canvas_size, render_views
+from afsim.render import render_views
 from afsim.setconfig import DEMO
 from afsim.sets import demo_stacks
 from afsim.stackset import StackSet

@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
+from afsim.canvas import Surface, canvas_size
 from afsim.checks import check_whole
 from afsim.errors import AfsimError
 from afsim.exposure import LEVELS, add_noise, digitise, upsample
 from afsim.measures import mean_gradient_magnitude
 from afsim.optics import blur_diameter_px, disparity_px, lta49_diopters
 from afsim.pupil import FIELD_RADIUS_PX, Pupil, alpha_of, make_pupil
-from afsim.render import Surface, canvas_size, render_views
+from afsim.render import render_views
 from afsim.sensor import Sensor, make_sensor
 from afsim.stack import Image
 from afsim.staging import staged_files

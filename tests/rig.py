@@ -1,5 +1,6 @@
 """What tests of lenses and exposures share: lenses that err in one way, and single moves and exposures of them."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,9 @@ from afsim.keys import lane_keys
 from afsim.lens import LENSES, Lens
 from afsim.lensstate import LensState
 from afsim.optics import lens_extension_um, lta49_diopters
+from afsim.stack import FocalStack, Levels
+from afsim.stackset import StackSet
+from tests.conftest import LEVELS
 
 N = 49
 LTA49 = lta49_diopters()
@@ -67,3 +71,28 @@ def shoot(
         places, shares = np.tile(places, (len(ids), 1)), np.tile(np.float64(weights), (len(ids), 1))
     moved = None if shifts is None else np.broadcast_to(np.asarray(shifts, dtype=np.float64), (len(ids), 2)).copy()
     return camera.capture(ids, places, shares, lane_keys(seed, np.arange(len(ids))), shifts=moved, kind=kind)
+
+
+def make_flat(
+    levels: Any,
+    *,
+    noise: tuple[float, float] = (0.0, 0.0),
+    n: int = 4,
+    size: int = 64,
+    scale: Levels = LEVELS,
+    views: int = 2,
+) -> StackSet:
+    """Make a stack of each grey level (0 ... 1), noisy as it says: each slice independently."""
+    rng = np.random.default_rng(0)
+    stacks = []
+    for i, level in enumerate(np.atleast_1d(levels)):
+        sigma = math.sqrt(noise[0] * level + noise[1])
+        image = level + sigma * rng.standard_normal((n, views, size, size))
+        raw = np.rint(scale.black + (scale.white - scale.black) * image).clip(0, 65535).astype(np.uint16)
+        stacks.append(FocalStack(raw, scale, diopters=lta49_diopters()[:n], noise=noise, name=str(i)))
+    return StackSet.from_stacks(stacks)
+
+
+def variance(images: np.ndarray) -> float:
+    """Return the variance over the pixels and views of images that are flat but for noise."""
+    return float(images.astype(np.float64).var())

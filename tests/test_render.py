@@ -5,45 +5,25 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-import afsim.render
+from afsim.canvas import Surface, canvas_size
 from afsim.errors import AfsimError
-from afsim.optics import blur_diameter_px, lta49_diopters, magnification
-from afsim.pupil import Pupil, alpha_of, make_pupil
-from afsim.render import Surface, canvas_size, render_views
-from afsim.transfer import diffraction_transfer, sampling_transfer
-
-FloatArray = npt.NDArray[np.float64]
-FOCUS = lta49_diopters()
-CENTRE = (0.0, 0.0)
-PUPIL = make_pupil()
-HALF_DISC = make_pupil("half_disc")
-
-square = partial(render_views, native=False)
-
-
-def _blob(side: int, sigma: float = 2.0) -> FloatArray:
-    offset = np.arange(side) - side // 2
-    profile = np.exp(-0.5 * (offset / sigma) ** 2)
-    return np.outer(profile, profile)
-
-
-def _texture(side: int, seed: int = 0) -> FloatArray:
-    return np.random.default_rng(seed).uniform(0.2, 1.0, (side, side))
-
-
-def _half_plane(side: int, at: float = 0.0) -> FloatArray:
-    """Return an opacity that is 0 left of ``at`` pixels right of the middle and 1 right of it, softly."""
-    x = np.arange(side) - side // 2
-    return np.broadcast_to(np.clip((x - at) / 2.0 + 0.5, 0.0, 1.0), (side, side)).copy()
-
-
-def _centroids(images: FloatArray) -> FloatArray:
-    """Return the centroid in x of images (..., H, W), from their middle."""
-    offset = np.arange(images.shape[-1]) - (images.shape[-1] - 1) / 2.0
-    return np.asarray((images * offset).sum(axis=(-2, -1)) / images.sum(axis=(-2, -1)))
+from afsim.optics import blur_diameter_px, magnification
+from afsim.pupil import alpha_of, make_pupil
+from afsim.render import render_views
+from tests.canvases import (
+    CENTRE,
+    FOCUS,
+    HALF_DISC,
+    PUPIL,
+    FloatArray,
+    blob,
+    centroids,
+    half_plane,
+    random_light,
+    square,
+)
 
 
 # ---------------------------------------------------------------------- disparity
@@ -51,7 +31,7 @@ def test_disparity_over_a_stack_is_alpha_of_the_signed_blur() -> None:
     truth = 17.3
     depth = float(np.interp(truth, np.arange(49), FOCUS))
     for pupil in (HALF_DISC, PUPIL):
-        left, right = _centroids(square([Surface(_blob(205), depth)], FOCUS, CENTRE, size=128, pupil=pupil)).T
+        left, right = centroids(square([Surface(blob(205), depth)], FOCUS, CENTRE, size=128, pupil=pupil)).T
         # The window cuts a thousandth off the tails of the Airy pattern, here and in the tests below.
         expected = alpha_of(pupil) * blur_diameter_px(FOCUS, depth)
         np.testing.assert_allclose(right - left, expected, rtol=3e-3, atol=1e-6)
@@ -61,8 +41,8 @@ def test_disparity_over_a_stack_is_alpha_of_the_signed_blur() -> None:
 def test_disparity_of_half_a_pixel_of_blur() -> None:
     depth = FOCUS[24] - 0.5 / (blur_diameter_px(FOCUS[24], 0.0) / FOCUS[24])
     assert blur_diameter_px(FOCUS[24], depth) == pytest.approx(0.5)
-    views = square([Surface(_blob(135), float(depth))], FOCUS[24:25], CENTRE, size=96, pupil=HALF_DISC)
-    left, right = _centroids(views)[0]
+    views = square([Surface(blob(135), float(depth))], FOCUS[24:25], CENTRE, size=96, pupil=HALF_DISC)
+    left, right = centroids(views)[0]
     assert right - left == pytest.approx(0.2122, abs=1e-3)
 
 
@@ -83,7 +63,7 @@ def _best_shift(left: FloatArray, right: FloatArray) -> float:
 def test_matching_the_views_finds_a_line_through_zero_at_the_truth() -> None:
     truth, slices = 20, np.array([0, 8, 14, 18, 20, 22, 27, 36, 48])
     depth = float(FOCUS[truth])
-    scene = [Surface(_texture(225), depth)]
+    scene = [Surface(random_light(225), depth)]
     views = square(scene, FOCUS[slices], CENTRE, pupil=HALF_DISC, reference=FOCUS[24])
     found = np.array([_best_shift(left, right) for left, right in views])
     blur = blur_diameter_px(FOCUS[slices], depth)
@@ -93,7 +73,7 @@ def test_matching_the_views_finds_a_line_through_zero_at_the_truth() -> None:
 
 
 def test_object_behind_and_before_the_focus_differ_by_swapped_views() -> None:
-    texture, focus = _texture(99), FOCUS[[20]]
+    texture, focus = random_light(99), FOCUS[[20]]
     for pupil in (HALF_DISC, PUPIL):
         behind, before = (
             square([Surface(texture, float(focus[0]) + d)], focus, CENTRE, size=32, pupil=pupil)
@@ -106,7 +86,7 @@ def test_object_behind_and_before_the_focus_differ_by_swapped_views() -> None:
 
 
 def test_the_mean_of_the_views_is_green() -> None:
-    field, scene = (400.0, -300.0), [Surface(_texture(135), FOCUS[9])]
+    field, scene = (400.0, -300.0), [Surface(random_light(135), FOCUS[9])]
     where = (400.0 / 1260.0, -300.0 / 1260.0)
     views, green = (
         render_views(scene, FOCUS[::12], field, size=32, pupil=make_pupil(model, field=where))
@@ -117,9 +97,9 @@ def test_the_mean_of_the_views_is_green() -> None:
 
 # ---------------------------------------------------------------------- light and symmetry
 def test_energy_is_kept_through_blur() -> None:
-    views = square([Surface(_blob(205), FOCUS[20])], FOCUS, CENTRE, size=128, pupil=PUPIL)
+    views = square([Surface(blob(205), FOCUS[20])], FOCUS, CENTRE, size=128, pupil=PUPIL)
     scale = magnification(FOCUS) / magnification(FOCUS[24])
-    np.testing.assert_allclose(views.sum(axis=(-2, -1)) / scale[:, None] ** 2, _blob(205).sum(), rtol=1e-3)
+    np.testing.assert_allclose(views.sum(axis=(-2, -1)) / scale[:, None] ** 2, blob(205).sum(), rtol=1e-3)
 
 
 def test_an_even_plane_shows_the_light_that_the_pupil_lets_through() -> None:
@@ -133,8 +113,8 @@ def test_an_even_plane_shows_the_light_that_the_pupil_lets_through() -> None:
 
 
 def test_a_mirrored_scene_gives_mirrored_and_swapped_views() -> None:
-    alpha, field = _half_plane(145, 5.0), np.array([300.0, 200.0])
-    scene = [Surface(_texture(145), FOCUS[12]), Surface(alpha * _texture(145, 1), FOCUS[20], alpha)]
+    alpha, field = half_plane(145, 5.0), np.array([300.0, 200.0])
+    scene = [Surface(random_light(145), FOCUS[12]), Surface(alpha * random_light(145, 1), FOCUS[20], alpha)]
     mirrored = [
         Surface(s.radiance[:, ::-1], s.diopters, s.alpha if s.alpha is None else s.alpha[:, ::-1]) for s in scene
     ]
@@ -148,27 +128,27 @@ def test_a_mirrored_scene_gives_mirrored_and_swapped_views() -> None:
 @pytest.mark.parametrize("breathing", [0.0, 1.0, 1.3])
 def test_content_moves_outward_as_the_lens_focuses_nearer(breathing: float) -> None:
     field = np.array([700.0, -300.0])
-    scene = [Surface(_blob(225), FOCUS[24])]
+    scene = [Surface(blob(225), FOCUS[24])]
     views = square(scene, FOCUS, field, size=128, pupil=PUPIL, breathing=breathing).mean(axis=1)
     scale = (magnification(FOCUS) / magnification(FOCUS[24])) ** breathing
-    np.testing.assert_allclose(_centroids(views), field[0] * (scale - 1.0), rtol=2e-3, atol=1e-6)
-    np.testing.assert_allclose(_centroids(views.swapaxes(-1, -2)), field[1] * (scale - 1.0), rtol=2e-3, atol=1e-6)
+    np.testing.assert_allclose(centroids(views), field[0] * (scale - 1.0), rtol=2e-3, atol=1e-6)
+    np.testing.assert_allclose(centroids(views.swapaxes(-1, -2)), field[1] * (scale - 1.0), rtol=2e-3, atol=1e-6)
     if breathing:
-        assert (np.diff(_centroids(views)) > 0).all()
+        assert (np.diff(centroids(views)) > 0).all()
 
 
 def test_a_point_64_pixels_out_moves_to_66_84() -> None:
     ends = FOCUS[[0, -1]]
-    scene = [Surface(_blob(185), float(ends.mean()))]
+    scene = [Surface(blob(185), float(ends.mean()))]
     views = square(scene, ends, (64.0, 0.0), size=96, pupil=PUPIL, reference=FOCUS[0]).mean(axis=1)
-    np.testing.assert_allclose(64.0 + _centroids(views), [64.0, 66.84], atol=0.01)
+    np.testing.assert_allclose(64.0 + centroids(views), [64.0, 66.84], atol=0.01)
 
 
 def test_shifts_move_the_content() -> None:
     shifts = np.array([[0.0, 0.0], [0.3, 0.0], [0.0, -2.25], [1.0, 4.0]])
-    scene = [Surface(_blob(145), FOCUS[24])]
+    scene = [Surface(blob(145), FOCUS[24])]
     views = square(scene, np.full(4, FOCUS[24]), (500.0, 0.0), size=96, pupil=PUPIL, shifts_px=shifts).mean(axis=1)
-    found = np.stack((_centroids(views), _centroids(views.swapaxes(-1, -2))), axis=1)
+    found = np.stack((centroids(views), centroids(views.swapaxes(-1, -2))), axis=1)
     np.testing.assert_allclose(found, shifts, rtol=2e-3, atol=1e-6)
 
 
@@ -187,7 +167,7 @@ def test_in_focus_the_reference_slice_shows_the_plane_through_lens_and_pixel() -
 
 @pytest.mark.parametrize("sigma", [0.0, 0.7])
 def test_a_native_row_is_the_mean_of_two_rows_of_square_pixels(sigma: float) -> None:
-    scene, field, focus = [Surface(_texture(165), FOCUS[15])], (350.0, 500.0), FOCUS[::16]
+    scene, field, focus = [Surface(random_light(165), FOCUS[15])], (350.0, 500.0), FOCUS[::16]
     native = render_views(scene, focus, field, size=32, pupil=PUPIL, sigma_px=sigma)
     fine = square(scene, focus, field, size=36, pupil=PUPIL, sigma_px=sigma)[..., 2:-2]
     assert native.shape == (4, 2, 18, 32)
@@ -219,8 +199,8 @@ def test_a_canvas_holds_all_that_the_patch_sees(field: tuple[float, float], mode
 
 # ---------------------------------------------------------------------- the same, however computed
 def test_single_slices_are_those_of_the_stack() -> None:
-    alpha, field = _half_plane(165), (120.0, 340.0)
-    scene = [Surface(_texture(165), FOCUS[15]), Surface(alpha * _texture(165, 1), FOCUS[22], alpha)]
+    alpha, field = half_plane(165), (120.0, 340.0)
+    scene = [Surface(random_light(165), FOCUS[15]), Surface(alpha * random_light(165, 1), FOCUS[22], alpha)]
     see = partial(render_views, scene, field_px=field, size=32, pupil=PUPIL, reference=FOCUS[24])
     whole = see(focus=FOCUS[::6])
     for k, focus in enumerate(FOCUS[::6]):
@@ -229,7 +209,7 @@ def test_single_slices_are_those_of_the_stack() -> None:
 
 def test_threads_change_nothing() -> None:
     def see(i: int) -> Any:
-        return render_views([Surface(_texture(99, i), FOCUS[24])], FOCUS[20:28], CENTRE, size=32, pupil=PUPIL)
+        return render_views([Surface(random_light(99, i), FOCUS[24])], FOCUS[20:28], CENTRE, size=32, pupil=PUPIL)
 
     with ThreadPoolExecutor(2) as pool:
         for i, views in enumerate(pool.map(see, range(4))):
@@ -237,156 +217,12 @@ def test_threads_change_nothing() -> None:
 
 
 def test_single_precision_is_double_to_a_hundredth_of_a_digital_number() -> None:
-    scene, field = [Surface(_texture(225), FOCUS[8] + 0.2 * _half_plane(225))], (700.0, 500.0)
+    scene, field = [Surface(random_light(225), FOCUS[8] + 0.2 * half_plane(225))], (700.0, 500.0)
     double = render_views(scene, FOCUS[::8], field, size=64, pupil=PUPIL)
     single = render_views(scene, FOCUS[::8], field, size=64, pupil=PUPIL, precision="single")
     assert double.dtype == np.dtype(np.float64)
     assert single.dtype == np.dtype(np.float32)
     np.testing.assert_allclose(single, double, atol=1e-5)
-
-
-# ---------------------------------------------------------------------- occlusion
-def _see(scene: list[Surface], focus: npt.ArrayLike = FOCUS[::12], **options: Any) -> FloatArray:
-    return np.asarray(square(scene, focus, CENTRE, size=48, pupil=PUPIL, **options))
-
-
-def test_an_opaque_surface_hides_what_is_behind_it() -> None:
-    side = 145
-    front = Surface(_texture(side, 1), FOCUS[30], np.ones((side, side)))
-    dark, bright = (_see([Surface(level * np.ones((side, side)), FOCUS[10]), front]) for level in (0.0, 9.0))
-    np.testing.assert_allclose(dark, bright, atol=1e-12)
-
-
-def test_away_from_its_edge_a_surface_hides_or_shows_all() -> None:
-    side, focus = 145, FOCUS[[20, 24, 30]]  # front blurred by 8 pixels at most
-    alpha = _half_plane(side)
-    back, front = Surface(_smooth(_texture(side)), FOCUS[26]), Surface(_smooth(_texture(side, 1)), FOCUS[30])
-    both = _see([back, Surface(alpha * front.radiance, FOCUS[30], alpha)], focus)
-    np.testing.assert_allclose(both[..., 34:], _see([front], focus)[..., 34:], atol=4e-3)
-    np.testing.assert_allclose(both[..., :14], _see([back], focus)[..., :14], atol=4e-3)
-
-
-def test_a_transparent_surface_changes_nothing() -> None:
-    side = 145
-    back, nothing = Surface(_texture(side), FOCUS[10]), np.zeros((side, side))
-    np.testing.assert_allclose(_see([back, Surface(nothing, FOCUS[30], nothing)]), _see([back]), atol=1e-12)
-
-
-def test_surfaces_at_one_depth_are_one_flat_image() -> None:
-    side, depth = 145, FOCUS[14]
-    masks = [_half_plane(side, -9.0), _half_plane(side).T, 0.5 * _half_plane(side, 7.0)]
-    pile = [Surface(_texture(side), depth)]
-    flat = pile[0].radiance
-    for i, alpha in enumerate(masks):
-        pile.append(Surface(alpha * _texture(side, i), depth, alpha))
-        flat = flat * (1.0 - alpha) + pile[-1].radiance
-    np.testing.assert_allclose(_see(pile), _see([Surface(flat, depth)]), atol=1e-12)
-
-
-def test_an_edge_between_equal_colours_does_not_show() -> None:
-    side = 145
-    alpha = _half_plane(side)
-    pile = [Surface(np.full((side, side), 0.4), FOCUS[10]), Surface(0.4 * alpha, FOCUS[30], alpha)]
-    np.testing.assert_allclose(_see(pile), 0.4, rtol=1e-9)
-
-
-def test_layers_go_from_back_to_front() -> None:
-    side = 145
-    alpha = np.ones((side, side))
-    red, blue = (Surface(np.full((side, side), level), FOCUS[20], None) for level in (0.2, 0.7))
-    seen = _see([red, blue._replace(diopters=FOCUS[26], alpha=alpha)])
-    np.testing.assert_allclose(seen, 0.7, rtol=1e-9)
-
-
-def _traced(front: Surface, back: Surface, focus: float, pupil: Pupil) -> FloatArray:
-    """Follow the light through each cell of the pupil: shift both surfaces, lay them over each other, add up."""
-    N = len(front.radiance)
-    fy, fx = np.fft.fftfreq(N)[:, None], np.fft.rfftfreq(N)
-    sharp = diffraction_transfer(fy[:, 0], fx) * sampling_transfer(fy) * sampling_transfer(fx)
-
-    def shifted(image: FloatArray, blur: float, y: float, x: float) -> FloatArray:
-        turn = np.exp(-1j * np.pi * blur * (fy * y + fx * x))
-        return np.fft.irfft2(np.fft.rfft2(image) * turn, (N, N))
-
-    assert front.alpha is not None
-    near, far = (float(blur_diameter_px(focus, surface.diopters)) for surface in (front, back))
-    views = np.zeros((2, N, N))
-    for i, y in enumerate(pupil.centres):
-        for j, x in enumerate(pupil.centres):
-            light = np.array([pupil.left[i, j], pupil.right[i, j]])
-            if light.any():
-                clear = 1.0 - shifted(front.alpha, near, y, x)
-                seen = shifted(front.radiance, near, y, x) + clear * shifted(back.radiance, far, y, x)
-                views += light[:, None, None] * seen
-    return np.fft.irfft2(np.fft.rfft2(views) * sharp, (N, N))
-
-
-@pytest.mark.parametrize(
-    ("at", "error", "worst"),
-    [(30, 3e-4, 2e-3), (10, 5e-4, 3e-3), (20, 2e-3, 2e-2), (48, 2e-3, 1e-2)],
-)
-def test_occlusion_is_near_to_traced_rays(at: int, error: float, worst: float) -> None:
-    # In focus: the front, the back, what lies between, nothing.
-    side, pupil = 145, make_pupil(cells=16)
-    alpha = _half_plane(side)
-    back = Surface(_smooth(_texture(side)), FOCUS[10])
-    front = Surface(alpha * _smooth(_texture(side, 1)), FOCUS[30], alpha)
-    options: dict[str, Any] = {"size": 49, "pupil": pupil, "reference": FOCUS[at]}
-    views = square([back, front], FOCUS[[at]], CENTRE, **options)[0]
-    middle = slice(side // 2 - 24, side // 2 + 25)
-    difference = views - _traced(front, back, FOCUS[at], pupil)[:, middle, middle]
-    assert difference.std() < error
-    assert np.abs(difference).max() < worst
-
-
-def _smooth(image: FloatArray) -> FloatArray:
-    """Take from a texture what the cells of a coarse pupil would alias."""
-    f = np.fft.fftfreq(len(image))
-    return np.fft.ifft2(np.fft.fft2(image) * np.exp(-30.0 * (f[:, None] ** 2 + f**2))).real
-
-
-# ---------------------------------------------------------------------- slanted surfaces
-def _slant(side: int, indices: float) -> FloatArray:
-    """Return depths that change by so many indices across 128 pixels, FOCUS[15] in the middle."""
-    slope = indices * 0.199 / 128.0
-    return np.broadcast_to(FOCUS[15] + slope * (np.arange(side) - side // 2), (side, side))
-
-
-def test_an_even_slanted_surface_looks_even() -> None:
-    side = 145
-    seen = _see([Surface(np.full((side, side), 0.4), _slant(side, 8.0))])
-    np.testing.assert_allclose(seen, 0.4, rtol=1e-9)
-
-
-def test_a_slanted_opaque_surface_hides_what_is_behind_it() -> None:
-    side = 145
-    front = Surface(_texture(side, 1), _slant(side, 8.0), np.ones((side, side)))
-    dark, bright = (_see([Surface(level * np.ones((side, side)), FOCUS[5]), front]) for level in (0.0, 9.0))
-    np.testing.assert_allclose(dark, bright, atol=1e-9)
-
-
-def test_a_slanted_surface_looks_locally_like_a_plane_at_its_depth() -> None:
-    side, columns = 145, slice(22, 26)
-    texture = _smooth(_texture(side))
-    slanted, plane = (_see([Surface(texture, depth)]) for depth in (_slant(side, 3.0), FOCUS[15]))
-    np.testing.assert_allclose(slanted[..., columns], plane[..., columns], atol=4e-3)
-
-
-def test_a_disparity_grows_along_a_slanted_surface() -> None:
-    side, focus = 185, FOCUS[[15]]
-    dots = sum((np.roll(_blob(side, 1.5), shift, axis=1) for shift in (-40, 40)), np.zeros((side, side)))
-    views = square([Surface(dots, _slant(side, 8.0))], focus, CENTRE, size=128, pupil=PUPIL)[0]
-    far, near = (_centroids(half) for half in (views[..., :64], views[..., 64:]))
-    blur = blur_diameter_px(focus, FOCUS[15] + np.array([-1.0, 1.0]) * 40.0 * 8.0 * 0.199 / 128.0)
-    np.testing.assert_allclose([far[1] - far[0], near[1] - near[0]], alpha_of(PUPIL) * blur, rtol=0.05)
-
-
-def test_strips_are_fine_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = [Surface(_texture(165), _slant(165, 8.0))]
-    coarse = _see(scene)
-    monkeypatch.setattr(afsim.render, "_STRIP_PX", 0.1)
-    fine = _see(scene)
-    assert (coarse - fine).std() < 2e-3
 
 
 # ---------------------------------------------------------------------- refusals
