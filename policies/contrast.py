@@ -1,4 +1,4 @@
-"""What the policies that maximise contrast share: a measure, taken of each green image."""
+"""What the policies that maximise a focus measure share: the measure, taken of each slice."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -7,25 +7,35 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from afsim.errors import AfsimError
 from afsim.measures import get_measure
 from afsim.policy import FloatArray, FocusPolicy
 
 
 @dataclass(frozen=True)
 class ContrastPolicy(FocusPolicy):
-    """Base of a policy whose features are the contrast of what it sees.
+    """Base of a policy whose features are the contrast of what it sees, or how alike both views are.
 
     Attributes
     ----------
     measure : str
-        A contrast measure; by default the one with the paper's best mean absolute error.
+        A focus measure; by default the one with the paper's best mean absolute error. Stereo measures need stacks
+        with both views.
+
+    Raises
+    ------
+    AfsimError
+        For a measure that does not exist, or that needs views which the stacks do not have.
     """
 
     measure: str = "mean_local_norm_dist_sq"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        get_measure(self.measure)
+        if get_measure(self.measure).family == "D*" and self.spec.views != 2:
+            raise AfsimError(
+                f"{self.measure} needs dual-pixel stacks (2 views), but these have {self.spec.views} view"
+            )
 
     @staticmethod
     def from_choice(choice: str) -> dict[str, Any]:
@@ -38,5 +48,6 @@ class ContrastPolicy(FocusPolicy):
         return ("contrast", self.measure)
 
     def features(self, image: npt.NDArray[np.float32], command: FloatArray, region: FloatArray) -> FloatArray:
-        """Measure the contrast (N,) of the green images."""
-        return get_measure(self.measure)(image.mean(axis=1))
+        """Measure each slice (N,): its green image, or both views."""
+        measure = get_measure(self.measure)
+        return measure(image if measure.family == "D*" else image.mean(axis=1))

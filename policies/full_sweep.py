@@ -36,9 +36,10 @@ class FullSweep(ContrastPolicy):
     def decide(
         self, features: Features, observation: Observation, memory: SweepMemory
     ) -> tuple[FloatArray, SweepMemory]:
-        """Go to the highest score; done. The confidence is the share of the peak above the lowest score."""
+        """Go to the highest score; done. The confidence is how far it stands out, as a share of the largest."""
         high, low = memory.scores.max(axis=1), memory.scores.min(axis=1)
-        confidence = (high - low) / np.where(high > 0, high, 1.0)
+        largest = np.maximum(np.abs(high), np.abs(low))
+        confidence = np.minimum((high - low) / np.where(largest > 0, largest, 1.0), 1.0)
         command = memory.scores.argmax(axis=1).astype(np.float64)
         status = np.full(len(command), Status.FOCUSED, dtype=np.int8)
         return command, memory._replace(status=status, confidence=confidence.astype(np.float32))

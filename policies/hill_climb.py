@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from afsim.errors import AfsimError
 from afsim.keys import Keys
+from afsim.measures import get_measure
 from afsim.policies.contrast import ContrastPolicy
 from afsim.policy import Features, FloatArray, Knowledge, Status
 from afsim.task import Observation
@@ -58,6 +59,11 @@ class HillClimb(ContrastPolicy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if get_measure(self.measure).family == "D*":
+            raise AfsimError(
+                f"hill_climb compares contrasts by their ratio, which {self.measure} has not: its scores are "
+                "negative costs; use sweep"
+            )
         if self.first_step < 1:
             raise AfsimError(f"first_step must be at least 1 index, got {self.first_step}")
         for name in ("drop", "contrast_ratio"):

@@ -167,7 +167,7 @@ def test_an_interrupted_run_leaves_nothing(
     ("change", "message"),
     [
         ({"policies": "stay,magic"}, "unknown policy 'magic'; expected one of: fixed"),
-        ({"policies": "sweep:magic"}, "unknown contrast measure 'magic'"),
+        ({"policies": "sweep:magic"}, "unknown focus measure 'magic'"),
         ({"policies": "stay:magic"}, "no option to choose, got 'magic'"),
         ({"policies": "fixed:12"}, r"must be in 0 \.\.\. 11, got 12"),
         ({"policies": " , "}, "no policies to compare"),

@@ -183,7 +183,7 @@ def test_ties_go_to_the_smallest_index() -> None:
         ({"first_step": 0}, "first_step must be at least 1 index, got 0"),
         ({"drop": 1.0}, r"drop must be in \[0, 1\), got 1.0"),
         ({"contrast_ratio": -0.1}, r"contrast_ratio must be in \[0, 1\), got -0.1"),
-        ({"measure": "luck"}, "unknown contrast measure 'luck'"),
+        ({"measure": "luck"}, "unknown focus measure 'luck'"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, object], message: str) -> None:

@@ -9,8 +9,10 @@ import pytest
 from afsim.camera import Camera
 from afsim.errors import AfsimError, PrivilegedPolicyError
 from afsim.keys import lane_keys
+from afsim.measures import MEASURES, STEREO_MEASURES
 from afsim.policies import POLICIES, make
 from afsim.policy import REQUIREMENTS, FocusPolicy, Knowledge, Predictor, Status, restart
+from afsim.rollout import Arena
 from afsim.stackset import StackSet
 from afsim.task import FocusTask, Observation, TaskSpec
 
@@ -243,8 +245,8 @@ def test_the_sweep_takes_the_first_of_the_sharpest() -> None:
         ("fixed:-1", {}, r"fixed index must be in 0 \.\.\. 11, got -1"),
         ("fixed:--1", {}, "fixed:--1: expected an index, a whole number"),
         ("fixed:mid", {}, "fixed:mid: expected an index, a whole number"),
-        ("sweep:luck", {}, "unknown contrast measure 'luck'"),
-        ("hill_climb:luck", {}, "unknown contrast measure 'luck'"),
+        ("sweep:luck", {}, "unknown focus measure 'luck'"),
+        ("hill_climb:luck", {}, "unknown focus measure 'luck'"),
     ],
 )
 def test_what_does_not_exist_is_refused(name: str, options: dict[str, Any], message: str) -> None:
@@ -267,3 +269,26 @@ def test_a_task_that_lacks_what_a_policy_requires_is_refused(
     with pytest.raises(AfsimError, match=message):
         kind(dataclasses.replace(SPEC, **missing))
     kind(SPEC)
+
+
+@pytest.mark.parametrize("name", STEREO_MEASURES)
+def test_stereo_measures_can_be_swept_and_need_both_views(
+    name: str, stacks: StackSet, unlabelled_stacks: StackSet
+) -> None:
+    task = FocusTask(Camera(stacks), budget=2, reward="none")
+    episodes = Arena(task.camera).play(make(f"sweep:{name}", task.spec), task)
+    assert np.isin(episodes.positions[:, -1], np.arange(stacks.n)).all()
+    assert ((episodes.confidence >= 0.0) & (episodes.confidence <= 1.0)).all()
+    with pytest.raises(AfsimError, match=f"hill_climb compares contrasts by their ratio, which {name} has not"):
+        make(f"hill_climb:{name}", task.spec)
+    green = FocusTask(Camera(unlabelled_stacks), budget=2, reward="none")
+    with pytest.raises(AfsimError, match=f"{name} needs dual-pixel stacks"):
+        make(f"sweep:{name}", green.spec)
+
+
+def test_the_measures_of_both_families_have_names_of_their_own() -> None:
+    assert not set(MEASURES) & set(STEREO_MEASURES)
+    rows = [
+        measure.paper_name for measure in (*MEASURES.values(), *STEREO_MEASURES.values()) if measure.reproduction
+    ]
+    assert len(rows) == len(set(rows)) == 37 + 8
