@@ -13,6 +13,7 @@ import numpy.typing as npt
 from afsim.jit import compiled
 from afsim.keys import mix, normal_of, uniform_of
 from afsim.lensstate import LensState, Numbers
+from afsim.lookup import value_at
 from afsim.voicecoil import Step, amplitude, design_ratio, glide, play, settling, shaped
 
 FloatArray = npt.NDArray[np.float64]
@@ -52,7 +53,7 @@ def park(state: LensState, table: FloatArray, lens: Numbers, exposure_ms: float)
         from_near = lens.approach == 1
         if lens.approach == 2:
             from_near = uniform_of(mix(mix(one["key"], first), np.uint64(7))) < 0.5
-        target = _wanted(one, _code(_at(table, one["command"]), table, lens), table, lens)
+        target = _wanted(one, _code(value_at(table, one["command"]), table, lens), table, lens)
         # A stop lies beyond every command: the lens hangs back by half the loop at each of them.
         one["held"] = play(math.inf if from_near else -math.inf, target, lens.hysteresis)
         low, high = _code(table[0], table, lens), _code(table[table.size - 1], table, lens)
@@ -67,12 +68,6 @@ def park(state: LensState, table: FloatArray, lens: Numbers, exposure_ms: float)
 
 
 # ---------------------------------------------------------------------- statics
-@compiled
-def _at(table: FloatArray, index: float) -> float:
-    below = min(max(int(index), 0), table.size - 2)
-    return float(table[below] + (index - below) * (table[below + 1] - table[below]))
-
-
 @compiled
 def _index(x: float, table: FloatArray) -> float:
     """Return the fractional index of a lens extension; beyond the table along its last step."""
@@ -143,7 +138,7 @@ def settle(
         if command[i] == one["command"]:
             continue
         x, v = _glide(one, lead_ms, lens)
-        wanted = _wanted(one, _code(_at(table, command[i]), table, lens), table, lens)
+        wanted = _wanted(one, _code(value_at(table, command[i]), table, lens), table, lens)
         end = play(one["held"], wanted, lens.hysteresis)
         begin = _input(one, one["since"] + lead_ms, lens)
         step_um = (table[table.size - 1] - table[0]) / (table.size - 1)
@@ -168,7 +163,7 @@ def move(
         one["clock"] += lead_ms
         if command[i] != one["command"]:
             begin = _input(one, one["since"], lens)
-            wanted = _wanted(one, _code(_at(table, command[i]), table, lens), table, lens)
+            wanted = _wanted(one, _code(value_at(table, command[i]), table, lens), table, lens)
             one["held"] = play(one["held"], wanted, lens.hysteresis)
             one["begin"], one["end"], one["since"] = begin, one["held"], 0.0
             one["command"] = command[i]

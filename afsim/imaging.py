@@ -11,6 +11,7 @@ import numpy.typing as npt
 from afsim.grain import draw_normals, native_size, spread
 from afsim.jit import compiled
 from afsim.keys import Keys, mix
+from afsim.lookup import value_at
 from afsim.sampling import Shape, add_sampled
 
 FloatArray = npt.NDArray[np.float64]
@@ -168,7 +169,7 @@ def develop(
         image[:] = np.float32(0.0)
         squares[:] = np.float32(0.0)
         place = (shares * np.arange(shape.n)).sum()
-        here = _at(views.scales, place)
+        here = value_at(views.scales, place)
         for k in range(shape.n):
             if shares[k] != 0.0:
                 # Where a neighbour's content is, seen at the scale of the place between them.
@@ -199,12 +200,6 @@ def share_slices(positions: FloatArray, weights: FloatArray, nearest: bool, shar
         below = min(int(place), n - 2)
         shares[below] += weights[sample] * (1.0 - (place - below))
         shares[below + 1] += weights[sample] * (place - below)
-
-
-@compiled
-def _at(table: FloatArray, index: float) -> float:
-    below = min(max(int(index), 0), table.size - 2)
-    return float(table[below] + (index - below) * (table[below + 1] - table[below]))
 
 
 @compiled

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from afsim.jit import compiled
+from afsim.lookup import value_at
 
 FloatArray = npt.NDArray[np.float64]
 Lanes = npt.NDArray[np.void]
@@ -126,7 +127,7 @@ def _advance(
         lane["heading"] = heading
         lane["travel_index"] += abs(position - lane["position"])
         if table_um.size > 1:
-            lane["travel_um"] += abs(_at(table_um, position) - _at(table_um, lane["position"]))
+            lane["travel_um"] += abs(value_at(table_um, position) - value_at(table_um, lane["position"]))
     lane["command"] = command
     lane["position"] = position
 
@@ -159,12 +160,6 @@ def play_lanes(
         if dense or (final and after[i]["done"]):
             rewards[i] = -abs(after[i]["position"] - truth[after[i]["stack"]]) / (n - 1)
     return over
-
-
-@compiled
-def _at(table: FloatArray, position: float) -> float:
-    below = min(max(int(position), 0), table.size - 2)
-    return float(table[below] + (position - below) * (table[below + 1] - table[below]))
 
 
 @compiled

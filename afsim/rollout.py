@@ -293,7 +293,7 @@ class _Trace:
             "travel_index": lanes["travel_index"].copy(),
             "travel_um": lanes["travel_um"].copy(),
             "reachable": lanes["reachable"].copy(),
-            "clamped": (lanes["position"] < 0.0) | (lanes["position"] > task.spec.n - 1.0),
+            "clamped": task.info(state)["clamped"].copy(),
         }
 
 

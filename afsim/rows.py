@@ -80,12 +80,15 @@ def at_steps(rows: Sequence[Row], steps: int | None = None) -> list[Row]:
     ]
 
 
-def _plain(field: str, value: object) -> str:
-    if field == "worst_start" and value == -1:
-        return ""
+def plain(value: object) -> str:
+    """Return a value as a cell of a CSV: numbers with six significant digits, NaN empty."""
     if isinstance(value, float):  # numpy's float64 is one
         return "" if math.isnan(value) else f"{value:.6g}"
     return str(value)
+
+
+def _cell(field: str, value: object) -> str:
+    return "" if field == "worst_start" and value == -1 else plain(value)
 
 
 def write_csv(rows: Sequence[Row], path: str | Path) -> None:
@@ -102,7 +105,7 @@ def write_csv(rows: Sequence[Row], path: str | Path) -> None:
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(FIELDS)
-        writer.writerows([_plain(field, row[field]) for field in FIELDS] for row in rows)
+        writer.writerows([_cell(field, row[field]) for field in FIELDS] for row in rows)
 
 
 def as_json(config: Mapping[str, object]) -> str:

@@ -1,12 +1,11 @@
 """Tables of studies: rows of any fields as CSV, lines of cells as Markdown."""
 
 import csv
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from afsim.errors import AfsimError
-from afsim.rows import Row
+from afsim.rows import Row, plain
 
 
 def write_table(rows: Sequence[Row], path: str | Path) -> None:
@@ -26,13 +25,7 @@ def write_table(rows: Sequence[Row], path: str | Path) -> None:
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows([_plain(row[name]) for name in names] for row in rows)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, float):  # numpy's float64 is one
-        return "" if math.isnan(value) else f"{value:.6g}"
-    return str(value)
+        writer.writerows([plain(row[name]) for name in names] for row in rows)
 
 
 def markdown_table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
