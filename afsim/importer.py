@@ -2,17 +2,16 @@
 
 import dataclasses
 import json
-import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 import afsim
-from afsim.errors import ReaderError, StoreError
+from afsim.errors import ReaderError
+from afsim.progress import check_room
+from afsim.progress import progress as progress_bar
 from afsim.readers import READERS
 from afsim.recording import Reader, Recording
 from afsim.stack import Geometry
@@ -53,10 +52,10 @@ def import_stacks(source: Reader, out: Path, *, may_replace: bool = False, progr
     out = Path(out)
     if may_replace:
         check_replaceable(out)
-    with staged_folder(out, may_replace=may_replace) as aside, _bar(progress) as bar:
+    with staged_folder(out, may_replace=may_replace) as aside, progress_bar(shown=progress) as bar:
         recordings = _found(source, bar)
         groups = _by_geometry(recordings)
-        _check_room(recordings, aside)
+        check_room(aside, sum(recording.nbytes for recording in recordings))
         folders = {name: aside if len(groups) == 1 else aside / name for name in groups}
         slices = bar.add_task("", total=sum(recording.geometry.n for recording in recordings))
         for name, group in groups.items():
@@ -108,14 +107,6 @@ def _check_names(group: Sequence[Recording]) -> None:
         )
 
 
-def _check_room(recordings: Sequence[Recording], folder: Path) -> None:
-    wanted, free = sum(recording.nbytes for recording in recordings), shutil.disk_usage(folder).free
-    if wanted > free:
-        raise StoreError(
-            f"no room in {folder.parent}: the stacks take {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
-        )
-
-
 def _set_metadata(source: Reader) -> dict[str, object]:
     """Say where a set comes from: the reader, its options (of paths only the last name), and our version."""
     names = [name for name, kind in READERS.items() if type(source) is kind]
@@ -129,10 +120,3 @@ def _set_metadata(source: Reader) -> dict[str, object]:
 
 def _plain(value: object) -> str:
     return value.resolve().name if isinstance(value, Path) else str(value)
-
-
-@contextmanager
-def _bar(shown: bool) -> Iterator[Progress]:
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
-        yield bar

@@ -4,15 +4,12 @@ Finished stacks wait in a folder ``NAME.partial`` beside the target (:mod:`afsim
 name when all are there.
 """
 
-import shutil
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from afsim.checks import check_whole
 from afsim.errors import StoreError
@@ -26,9 +23,9 @@ from afsim.partial import (
     journal_lines,
     partial_folder,
 )
+from afsim.progress import check_room, with_bar
 from afsim.setconfig import SetConfig, make_set, set_metadata
 from afsim.sets import render_in_order
-from afsim.stack import FocalStack
 from afsim.stackset import StackSet
 from afsim.stackstore import StackWriter, check_replaceable, index_rows
 from afsim.staging import take_name
@@ -39,7 +36,7 @@ class RenderConfig:
     """Render a set of stacks: the demo, a part of the benchmark, or scenes of one mixture."""
 
     name: tyro.conf.Positional[str]
-    """demo, bench-train, bench-val, bench-test, or a mixture: v5, planes, leaves, thin, low_texture, text, night,
+    """demo, bench-train, bench-val, bench-test, or a mixture: v6, planes, leaves, thin, low_texture, text, night,
     dim, dark, periphery."""
     out: tyro.conf.Positional[Path]
     """Folder to make. Interrupted, the same command goes on where it stopped."""
@@ -158,14 +155,16 @@ def render_set(
     partial = partial_folder(target)
     with full_disk_told(partial), claimed(partial, config):
         kept = finished_rows(partial, config)
-        _check_room(partial, config, len(kept))
+        geometry = config.geometry
+        values = geometry.n * geometry.views * geometry.height * geometry.width
+        check_room(partial, 2 * (config.count - len(kept)) * values)
         with (
-            StackWriter(partial, config.geometry, set_metadata(config)) as writer,
+            StackWriter(partial, geometry, set_metadata(config)) as writer,
             (partial / JOURNAL).open("a") as journal,
             closing(render_in_order(config, len(kept), workers=workers)) as stacks,
         ):
             writer.keep(kept)
-            for stack in _with_bar(stacks, config, len(kept), progress):
+            for stack in with_bar(stacks, f"rendering {config.name}", config.count, done=len(kept), shown=progress):
                 writer.extend(index_rows([stack]))[0] = stack.images
                 journal.write(journal_line(stack) + "\n")
                 journal.flush()
@@ -180,22 +179,3 @@ def _check_target(target: Path, may_replace: bool) -> None:
     if target.exists() and not (may_replace and target.is_dir()):
         raise StoreError(f"{target} exists already; choose another place or allow it to be replaced")
     check_replaceable(target)
-
-
-def _check_room(partial: Path, config: SetConfig, kept: int) -> None:
-    geometry = config.geometry
-    wanted = 2 * (config.count - kept) * geometry.n * geometry.views * geometry.height * geometry.width
-    free = shutil.disk_usage(partial).free
-    if wanted > free:
-        raise StoreError(
-            f"no room in {partial.parent}: the stacks take {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
-        )
-
-
-def _with_bar(stacks: Iterator[FocalStack], config: SetConfig, kept: int, shown: bool) -> Iterator[FocalStack]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
-        task = bar.add_task(f"rendering {config.name}", total=config.count, completed=kept)
-        for stack in stacks:
-            yield stack
-            bar.advance(task)

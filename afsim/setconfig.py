@@ -12,7 +12,7 @@ from afsim.checks import check_switch, check_whole
 from afsim.draws import Stream, draw_field, stream
 from afsim.errors import AfsimError, unknown
 from afsim.exposure import LEVELS
-from afsim.mixture import MIXTURES, V5, Mixture
+from afsim.mixture import MIXTURES, V6, Mixture
 from afsim.optics import PIXEL3, lta49_diopters
 from afsim.stack import Geometry
 
@@ -54,7 +54,7 @@ class SetConfig:
     """
 
     name: str
-    mixture: Mixture = V5
+    mixture: Mixture = V6
     photographs: tuple[str, ...] = ()
     seed: int = 0
     count: int = 64
@@ -83,14 +83,14 @@ class SetConfig:
         return Geometry(len(focus), 2, side, side, LEVELS, "far-first", focus)
 
 
-DEMO: Final = SetConfig("demo", V5, _PHOTOGRAPHS["demo"], seed=0, count=64, label_noise=False)
+DEMO: Final = SetConfig("demo", V6, _PHOTOGRAPHS["demo"], seed=0, count=64, label_noise=False)
 
 # The mixtures' own sets show the training photographs, so that who learns from them may be tested on bench-test.
 SETS: Final[dict[str, SetConfig]] = {
     "demo": DEMO,
-    "bench-train": SetConfig("bench-train", V5, _PHOTOGRAPHS["bench-train"], seed=1, count=2000),
-    "bench-val": SetConfig("bench-val", V5, _PHOTOGRAPHS["bench-val"], seed=2, count=200),
-    "bench-test": SetConfig("bench-test", V5, _PHOTOGRAPHS["bench-test"], seed=3, count=500),
+    "bench-train": SetConfig("bench-train", V6, _PHOTOGRAPHS["bench-train"], seed=1, count=2000),
+    "bench-val": SetConfig("bench-val", V6, _PHOTOGRAPHS["bench-val"], seed=2, count=200),
+    "bench-test": SetConfig("bench-test", V6, _PHOTOGRAPHS["bench-test"], seed=3, count=500),
 } | {
     name: SetConfig(name, mixture, _PHOTOGRAPHS["bench-train"], seed=100 + k, label_noise=False)
     for k, (name, mixture) in enumerate(MIXTURES.items())

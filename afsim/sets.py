@@ -6,10 +6,9 @@ in any order and on any number of cores, to the same bytes.
 
 import os
 import time
-from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from afsim.canvas import canvas_size
-from afsim.checks import check_whole
 from afsim.draws import (
     Light,
     Stream,
@@ -32,6 +30,7 @@ from afsim.draws import (
 )
 from afsim.errors import StoreError
 from afsim.exposure import LEVELS, expose, stored_noise
+from afsim.inorder import in_order
 from afsim.optics import PIXEL3, diopters_of_index, fractional_index, lta49_diopters, nearest_index
 from afsim.pupil import FIELD_RADIUS_PX, make_pupil
 from afsim.render import render_views
@@ -177,21 +176,7 @@ def render_in_order(
     AfsimError
         For ``workers`` below 1; and as :func:`render_stack`.
     """
-    if workers is not None:
-        check_whole("workers", workers, least=1)
-    workers = workers or min(os.cpu_count() or 1, _MOST_WORKERS)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="render")
-    waiting: deque[Future[FocalStack]] = deque()
-    try:
-        for i in range(first, config.count):
-            waiting.append(pool.submit(render_stack, config, i))
-            # Not all at once: finished stacks that nobody has fetched yet would fill the memory.
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return in_order(partial(render_stack, config), range(first, config.count), workers=workers, most=_MOST_WORKERS)
 
 
 # ---------------------------------------------------------------------- the demo set

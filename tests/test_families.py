@@ -33,7 +33,7 @@ def test_lamps_of_a_night_are_saturated_and_grow_before_they_fade() -> None:
 
 def test_dim_is_dim_and_dark_is_darker() -> None:
     ratios = []
-    for name in ("v5", "dim", "dark"):
+    for name in ("v6", "dim", "dark"):
         config = replace(_single(name, 0.0, 30.0), size=8, seed=5)
         config = replace(config, mixture=replace(config.mixture, field_px=(0.0, 300.0), reach_index=(0.0, 30.0)))
         found = []

@@ -24,7 +24,7 @@ from afsim.draws import (
     stream,
 )
 from afsim.errors import AfsimError
-from afsim.mixture import MIXTURES, V5
+from afsim.mixture import MIXTURES, V6
 
 FRAME = (2016, 1512)
 
@@ -43,38 +43,38 @@ def test_a_mixture_is_plain_json_and_knows_its_name(name: str) -> None:
 
 
 def test_shares_that_do_not_add_up_are_refused() -> None:
-    with pytest.raises(AfsimError, match="mixture 'v5': shares of compositions must add up to 1"):
-        replace(V5, single=0.5)
+    with pytest.raises(AfsimError, match="mixture 'v6': shares of compositions must add up to 1"):
+        replace(V6, single=0.5)
     with pytest.raises(AfsimError, match="shares of textures must add up to 1"):
-        replace(V5, textures=(("cloth", 0.5),))
+        replace(V6, textures=(("cloth", 0.5),))
     with pytest.raises(AfsimError, match="shares of masks must add up to 1"):
-        replace(V5, masks=(("blob", 1.5), ("strip", -0.5)))
+        replace(V6, masks=(("blob", 1.5), ("strip", -0.5)))
     with pytest.raises(AfsimError, match="shares of textures must add up to 1"):
-        replace(V5, textures=(("cloth", math.nan), ("text", 1.0)))
+        replace(V6, textures=(("cloth", math.nan), ("text", 1.0)))
 
 
 NUMBERS = [
-    each.name for each in fields(V5) if not isinstance(each.default, str) and each.name not in ("masks", "textures")
+    each.name for each in fields(V6) if not isinstance(each.default, str) and each.name not in ("masks", "textures")
 ]
 
 
 @pytest.mark.parametrize("field", NUMBERS)
 @pytest.mark.parametrize("bad", [math.nan, math.inf, "much", None])
 def test_every_number_of_a_mixture_must_be_one(field: str, bad: Any) -> None:
-    value = getattr(V5, field)
+    value = getattr(V6, field)
     change: dict[str, Any] = {field: (*value[:-1], bad) if isinstance(value, tuple) else bad}
-    with pytest.raises(AfsimError, match=f"mixture 'v5': {field} must be .*, got {bad!r}"):
-        replace(V5, **change)
+    with pytest.raises(AfsimError, match=f"mixture 'v6': {field} must be .*, got {bad!r}"):
+        replace(V6, **change)
 
 
-@pytest.mark.parametrize("field", [name for name in NUMBERS if isinstance(getattr(V5, name), tuple)])
+@pytest.mark.parametrize("field", [name for name in NUMBERS if isinstance(getattr(V6, name), tuple)])
 def test_every_range_has_its_ends_in_order(field: str) -> None:
-    value = getattr(V5, field)
+    value = getattr(V6, field)
     with pytest.raises(AfsimError, match=f"{field} must be {len(value)} numbers, got"):
-        replace(V5, **{field: value[:1]})
+        replace(V6, **{field: value[:1]})
     if len(value) == 2:
         with pytest.raises(AfsimError, match=f"{field} must be a range from low to high, got"):
-            replace(V5, **{field: value[::-1]})
+            replace(V6, **{field: value[::-1]})
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_every_range_has_its_ends_in_order(field: str) -> None:
     ],
 )
 def test_a_number_that_no_mixture_can_have_is_refused_by_name(field: str, value: Any, message: str) -> None:
-    with pytest.raises(AfsimError, match=f"mixture 'v5': {field} must be {message}"):
-        replace(V5, **{field: value})
+    with pytest.raises(AfsimError, match=f"mixture 'v6': {field} must be {message}"):
+        replace(V6, **{field: value})
 
 
 # ---------------------------------------------------------------------- streams
@@ -123,17 +123,17 @@ def test_choices_and_log_uniform_draws() -> None:
 
 def test_depths_follow_the_gamma_distribution() -> None:
     rng = _rng()
-    index = np.array([draw_index(V5, rng) for _ in range(4000)])
+    index = np.array([draw_index(V6, rng) for _ in range(4000)])
     # Deciles and mean of the real and the paper's labels: 3, 11, 25 and 12.
     np.testing.assert_allclose(np.percentile(index, [10, 50, 90]), [3.19, 10.07, 23.3], rtol=0.06)
     assert index.mean() == pytest.approx(12.0, abs=0.4)
     assert index.max() <= 47.5
-    assert min(draw_index(replace(V5, depth_range=(20.0, 21.0)), rng) for _ in range(9)) >= 20
+    assert min(draw_index(replace(V6, depth_range=(20.0, 21.0)), rng) for _ in range(9)) >= 20
 
 
 def test_patches_lie_evenly_in_the_frame() -> None:
     rng = _rng()
-    fields = np.array([draw_field(V5, rng, FRAME, 128) for _ in range(2000)])
+    fields = np.array([draw_field(V6, rng, FRAME, 128) for _ in range(2000)])
     reach = np.array([944.0, 692.0])
     assert (np.abs(fields) <= reach).all()
     for axis in range(2):
@@ -145,28 +145,28 @@ def test_periphery_is_far_out_and_an_impossible_place_is_refused() -> None:
     rng, periphery = _rng(), MIXTURES["periphery"]
     assert min(np.hypot(*draw_field(periphery, rng, FRAME, 128)) for _ in range(50)) >= 900
     with pytest.raises(AfsimError, match=r"no patch of 1800 px in a frame of \(2016, 1512\)"):
-        draw_field(V5, rng, FRAME, 1800)
+        draw_field(V6, rng, FRAME, 1800)
     with pytest.raises(AfsimError, match=r"no patch of 1500 px .* within \(900.0, 1260.0\) px"):
         draw_field(periphery, rng, FRAME, 1500)
 
 
 def test_light_and_noise_follow_their_log_normal_distributions() -> None:
     rng = _rng()
-    lights = [draw_light(V5, rng) for _ in range(3000)]
+    lights = [draw_light(V6, rng) for _ in range(3000)]
     levels = np.array([light.level for light in lights])
     assert levels.min() == 0.012
     assert levels.max() == 0.45
-    assert np.median(levels) == pytest.approx(0.105, rel=0.07)
+    assert np.median(levels) == pytest.approx(0.165, rel=0.07)
     shot = np.log([light.shot for light in lights])
     # Of one view: twice green's.
-    assert np.exp(shot.mean()) == pytest.approx(3.2e-4, rel=0.05)
-    assert shot.std() == pytest.approx(0.6, rel=0.05)
+    assert np.exp(shot.mean()) == pytest.approx(4.4e-4, rel=0.05)
+    assert shot.std() == pytest.approx(0.85, rel=0.05)
     assert {light.read for light in lights} == {2e-7}
 
 
 def test_dim_is_darker_and_noisier_than_usual_and_dark_more_so() -> None:
     ratios = []
-    for name in ("v5", "dim", "dark"):
+    for name in ("v6", "dim", "dark"):
         rng = _rng()
         lights = [draw_light(MIXTURES[name], rng) for _ in range(500)]
         ratios.append(np.median([light.level / np.sqrt(light.shot * light.level + light.read) for light in lights]))
@@ -174,7 +174,7 @@ def test_dim_is_darker_and_noisier_than_usual_and_dark_more_so() -> None:
 
 
 def _gains(share: tuple[float, float, float], jumps: float = 1.0) -> npt.NDArray[np.float64]:
-    rng, mixture = _rng(), replace(V5, flicker_share=share, flicker_jumps=jumps, slow_gain=0.0)
+    rng, mixture = _rng(), replace(V6, flicker_share=share, flicker_jumps=jumps, slow_gain=0.0)
     return np.log([draw_frame_gains(mixture, rng, 49) for _ in range(300)])
 
 
@@ -194,7 +194,7 @@ def test_strong_flicker_jumps_now_and_then() -> None:
 
 
 def test_slow_changes_of_gain_are_smooth_and_at_most_4_percent() -> None:
-    rng, mixture = _rng(), replace(V5, flicker_sd=(0.0, 0.0, 0.0), flicker_jumps=0.0)
+    rng, mixture = _rng(), replace(V6, flicker_sd=(0.0, 0.0, 0.0), flicker_jumps=0.0)
     gains = np.array([draw_frame_gains(mixture, rng, 49) for _ in range(100)])
     assert 0.03 < np.abs(gains - 1.0).max() <= 0.04
     assert np.abs(np.diff(gains, axis=1)).max() < 0.006
@@ -202,10 +202,10 @@ def test_slow_changes_of_gain_are_smooth_and_at_most_4_percent() -> None:
 
 def test_views_differ_and_slices_shake_by_their_deviations() -> None:
     rng = _rng()
-    views = np.array([draw_view_mismatch(V5, rng) for _ in range(2000)])
+    views = np.array([draw_view_mismatch(V6, rng) for _ in range(2000)])
     np.testing.assert_allclose(views.std(axis=0), [0.135, 0.135, 0.03, 0.225], rtol=0.06)
     np.testing.assert_allclose(views.mean(axis=0) / views.std(axis=0), 0.0, atol=0.07)
-    shifts = np.array([draw_shifts(V5, rng, 49) for _ in range(500)])
+    shifts = np.array([draw_shifts(V6, rng, 49) for _ in range(500)])
     drift = shifts[:, -1] - shifts[:, 0]
     assert drift.std() == pytest.approx(np.hypot(0.5, 0.08 * np.sqrt(2.0)), rel=0.06)
     jitter = np.diff(shifts, n=2, axis=1) / np.sqrt(6.0)
@@ -215,7 +215,7 @@ def test_views_differ_and_slices_shake_by_their_deviations() -> None:
 def test_labels_hit_as_often_as_the_study_says() -> None:
     rng = _rng()
     truth = np.clip(rng.gamma(2.0, 6.0, 20_000), 0.0, 48.0)
-    errors = np.array([draw_label_error(V5, rng) for _ in truth])
+    errors = np.array([draw_label_error(V6, rng) for _ in truth])
     label = np.rint(truth + errors).clip(0, 48)
     off = np.abs(label - np.rint(truth))
     hits = [(off <= most).mean() for most in (0, 1, 2, 4)]

@@ -13,7 +13,7 @@ import tyro
 
 from afsim import renderset, sets
 from afsim.errors import AfsimError, StoreError
-from afsim.mixture import V5
+from afsim.mixture import V6
 from afsim.renderset import RenderConfig, main, render_set
 from afsim.setconfig import DEMO, SETS, SetConfig, description_hash
 from afsim.sets import render_stack
@@ -22,7 +22,7 @@ from afsim.stackset import StackSet
 from afsim.stackstore import StackWriter
 
 _PLAIN = replace(
-    V5, single=1.0, single_slanted=0.0, two=0.0, several=0.0, field_px=(0.0, 300.0), reach_index=(0.0, 30.0)
+    V6, single=1.0, single_slanted=0.0, two=0.0, several=0.0, field_px=(0.0, 300.0), reach_index=(0.0, 30.0)
 )
 TINY = replace(DEMO, name="tiny", size=8, count=5, mixture=_PLAIN)
 
@@ -70,7 +70,7 @@ def test_a_rendered_set_is_a_set_of_its_stacks_and_says_what_it_is(whole: StackS
         np.testing.assert_array_equal(whole.images[i], render_stack(TINY, i).images)
     assert whole.names == [f"tiny-{i:06d}" for i in range(5)]
     assert whole.metadata["description_sha256"] == description_hash(TINY)
-    assert whole.metadata["mixture"] == "v5, version 1"
+    assert whole.metadata["mixture"] == "v6, version 1"
 
 
 def test_the_number_of_workers_changes_nothing(whole: StackSet, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from afsim.draws import Stream, stream
 from afsim.errors import AfsimError
-from afsim.mixture import MIXTURES, V5
+from afsim.mixture import MIXTURES, V6
 from afsim.optics import lta49_diopters
 from afsim.photographs import PHOTOGRAPHS
 from afsim.scenes import Canvas, draw_scene
@@ -37,7 +37,7 @@ def test_named_sets_have_their_sizes_and_labels() -> None:
         "bench-test": 500,
     }
     assert [SETS[name].label_noise for name in PARTS] == [False, True, True, True]
-    assert {SETS[name].mixture for name in PARTS} == {V5}
+    assert {SETS[name].mixture for name in PARTS} == {V6}
     with pytest.raises(AfsimError, match="unknown set 'bench'; expected one of: bench-test"):
         make_set("bench")
 
@@ -54,7 +54,7 @@ def test_descriptions_tell_sets_apart() -> None:
     hashes = {description_hash(config) for config in SETS.values()}
     assert len(hashes) == len(SETS)
     changed = [replace(DEMO, seed=9), replace(DEMO, count=65), replace(DEMO, noise=False)]
-    changed += [replace(DEMO, mixture=replace(V5, breathing=1.0)), replace(DEMO, margin=4)]
+    changed += [replace(DEMO, mixture=replace(V6, breathing=1.0)), replace(DEMO, margin=4)]
     assert len({description_hash(config) for config in [DEMO, *changed]}) == 6
     assert json.loads(json.dumps(description(DEMO), allow_nan=False)) == description(DEMO)
 

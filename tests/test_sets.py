@@ -10,7 +10,7 @@ from scipy.ndimage import laplace
 
 from afsim import setconfig, sets
 from afsim.errors import AfsimError, StoreError
-from afsim.mixture import V5
+from afsim.mixture import V6
 from afsim.optics import lta49_diopters, nearest_index
 from afsim.photographs import PHOTOGRAPHS
 from afsim.setconfig import DEMO, SetConfig, description_hash
@@ -22,7 +22,7 @@ FloatArray = npt.NDArray[np.float64]
 
 # Faces the camera, near the middle of the stack and of the field: a canvas little larger than the patch.
 _PLAIN = replace(
-    V5,
+    V6,
     single=1.0,
     single_slanted=0.0,
     two=0.0,
@@ -250,7 +250,7 @@ def test_opened_set_is_the_rendered_one() -> None:
     assert opened.digest == rendered.digest
     assert opened[1].metadata == rendered[1].metadata
     assert opened.metadata == rendered.metadata
-    assert opened.metadata["mixture"] == "v5, version 1"
+    assert opened.metadata["mixture"] == "v6, version 1"
     assert opened.metadata["description_sha256"] == description_hash(replace(TINY, count=2))
 
 
