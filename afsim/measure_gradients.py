@@ -1,24 +1,31 @@
-"""Contrast measures of first and second differences: one compiled pass over an image.
+"""Contrast measures of first and second differences.
 
 All take images (..., H, W), normalised (0 black, 1 white) and linear, and return (...) float64, higher where
 sharper, in the powers of white that the formula says. Sobel kernels and Laplacians see replicated borders; first
-differences are those between neighbours that exist. Differences and sums are taken in double precision.
+differences are those between neighbours that exist. The loops are in :mod:`afsim.measure_gradient_sums`.
 """
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from afsim.checks import check_number
-from afsim.jit import compiled, over_lanes
-from afsim.measure_images import FloatArray, Image, Score, as_images, each_image
+from afsim.jit import over_lanes
+from afsim.measure_gradient_sums import (
+    difference_sums,
+    laplacian_sums,
+    modified_sums,
+    sobel_sums,
+    steep_counts,
+)
+from afsim.measure_images import IMAGES_PER_THREAD, FloatArray, Image, Score, as_images
 from afsim.measure_statistics import intensity_variance
 
 _Sums = Callable[[Image, int, int, FloatArray], None]
 
-# A thread is worth its start from here on: a few milliseconds of work.
-_IMAGES_PER_THREAD: Final = 16
 _ROOT_HALF: Final = float(np.sqrt(0.5))
 
 
@@ -29,7 +36,7 @@ def total_variation_l1(image: Image) -> Score:
     Rudin, Osher and Fatemi, 1992 [30], anisotropic. The total variation of an edge does not depend on its blur. An
     extra row: :func:`total_variation_l1_over_variance` is what fits the paper's figures.
     """
-    return np.asarray(_means(_difference_sums, image, 4, steps=True)[..., :2].sum(axis=-1))
+    return np.asarray(_differences(image, squared=False))
 
 
 def total_variation_l2(image: Image) -> Score:
@@ -38,7 +45,7 @@ def total_variation_l2(image: Image) -> Score:
     Rudin, Osher and Fatemi, 1992 [30], with squares for absolute values. An extra row:
     :func:`total_variation_l2_over_variance` is what fits the paper's figures.
     """
-    return np.asarray(_means(_difference_sums, image, 4, steps=True)[..., 2:].sum(axis=-1))
+    return np.asarray(_differences(image, squared=True))
 
 
 def total_variation_l1_over_variance(image: Image) -> Score:
@@ -77,14 +84,10 @@ def gradient_count(image: Image, *, threshold: float, white: float = 1023.0) -> 
     check_number("threshold", threshold, least=0.0)
     check_number("white", white, above=0.0)
 
-    def share(one: Image) -> float:
-        corner = one[:-1, :-1]
-        if corner.size == 0:
-            return 0.0
-        dx, dy = one[:-1, 1:] - corner, one[1:, :-1] - corner
-        return float(np.count_nonzero(dx * dx + dy * dy > np.float32((threshold / white) ** 2))) / corner.size
-
-    return each_image(share, image)
+    least = np.float32((threshold / white) ** 2)
+    counts = _sums(partial(steep_counts, least), image, 1)[..., 0]
+    h, w = np.shape(image)[-2:]
+    return np.asarray(counts / max((h - 1) * (w - 1), 1))
 
 
 # ---------------------------------------------------------------------- Sobel
@@ -93,7 +96,7 @@ def mean_gradient_magnitude(image: Image) -> Score:
 
     "Mean Gradient Magnitude" [40] of the paper's Table 1; Tenenbaum, 1971.
     """
-    return np.asarray(_means(_sobel_sums, image, 2)[..., 1])
+    return np.asarray(_means(sobel_sums, image, 1)[..., 0])
 
 
 def mean_gradient_magnitude_root(image: Image) -> Score:
@@ -101,7 +104,7 @@ def mean_gradient_magnitude_root(image: Image) -> Score:
 
     An extra row: for an isolated edge it does not depend on blur.
     """
-    return np.asarray(_means(_sobel_sums, image, 2)[..., 0])
+    return np.asarray(_means(sobel_sums, image, 2)[..., 1])
 
 
 def gradient_magnitude_variance(image: Image) -> Score:
@@ -109,8 +112,8 @@ def gradient_magnitude_variance(image: Image) -> Score:
 
     "Gradient Magnitude Variance" [27] of the paper's Table 1; Pech-Pacheco et al., ICPR 2000.
     """
-    means = _means(_sobel_sums, image, 2)
-    return np.asarray(np.maximum(means[..., 1] - means[..., 0] ** 2, 0.0))
+    squared, magnitude = np.moveaxis(_means(sobel_sums, image, 2), -1, 0)
+    return np.asarray(np.maximum(squared - magnitude**2, 0.0))
 
 
 # ---------------------------------------------------------------------- Laplacians
@@ -120,7 +123,7 @@ def laplacian_energy(image: Image) -> Score:
     "Laplacian Energy" [37] of the paper's Table 1; Subbarao, Choi and Nikzad, 1993, with the kernel of Pertuz's
     survey (2013).
     """
-    return np.asarray(_means(_laplacian_sums, image, 3)[..., 1])
+    return np.asarray(_means(laplacian_sums, image, 3)[..., 1])
 
 
 def laplacian_variance(image: Image) -> Score:
@@ -129,7 +132,7 @@ def laplacian_variance(image: Image) -> Score:
     Pech-Pacheco et al., ICPR 2000 [27]. An extra row: it differs from :func:`laplacian_energy` at the borders
     alone, which the paper's figures rule out; :func:`absolute_laplacian_variance` fits them.
     """
-    means = _means(_laplacian_sums, image, 3)
+    means = _means(laplacian_sums, image, 3)
     return np.asarray(np.maximum(means[..., 1] - means[..., 0] ** 2, 0.0))
 
 
@@ -139,7 +142,7 @@ def absolute_laplacian_variance(image: Image) -> Score:
     "Laplacian Variance" [27] of the paper's Table 1; that it takes the absolute value is inferred, see
     :func:`laplacian_variance`.
     """
-    means = _means(_laplacian_sums, image, 3)
+    means = _means(laplacian_sums, image, 3)
     return np.asarray(np.maximum(means[..., 1] - means[..., 2] ** 2, 0.0))
 
 
@@ -149,7 +152,7 @@ def sum_modified_laplacian(image: Image) -> Score:
     "Sum of Modified Laplacian" [25] of the paper's Table 1; Nayar and Nakagawa, 1994, over the whole image and
     without a threshold.
     """
-    return np.asarray(_means(_modified_sums, image, 1)[..., 0])
+    return np.asarray(_means(modified_sums, image, 1)[..., 0])
 
 
 def diagonal_laplacian(image: Image) -> Score:
@@ -157,122 +160,32 @@ def diagonal_laplacian(image: Image) -> Score:
 
     "Diagonal Laplacian" [41] of the paper's Table 1; Thelen et al., 2009.
     """
-    means = _means(_modified_sums, image, 2)
+    means = _means(modified_sums, image, 2)
     return np.asarray(means[..., 0] + _ROOT_HALF * means[..., 1])
 
 
-# ---------------------------------------------------------------------- compiled
-def _means(sums: _Sums, image: Image, count: int, *, steps: bool = False) -> FloatArray:
-    """Return the means (..., count) of what ``sums`` adds up: over pixels, or over ``steps`` in x, y, x, y."""
+# ---------------------------------------------------------------------- over pixels
+def _sums(add_up: _Sums, image: Image, count: int) -> FloatArray:
+    """Return the sums (..., count) over pixels that ``add_up`` writes."""
     images = as_images(image)
-    n, h, w = images.shape
-    out = np.zeros((n, count))
-    over_lanes(lambda start, stop: sums(images, start, stop, out), n, at_least=_IMAGES_PER_THREAD)
-    # An image of one row or column has no steps that way: the sum is 0, and so is the mean.
-    out /= np.array([h * max(w - 1, 1), max(h - 1, 1) * w] * 2 if steps else [h * w] * count, dtype=np.float64)
+    out = np.zeros((len(images), count))
+    over_lanes(lambda start, stop: add_up(images, start, stop, out), len(images), at_least=IMAGES_PER_THREAD)
     return out.reshape(*np.shape(image)[:-2], count)
+
+
+def _means(add_up: _Sums, image: Image, count: int) -> FloatArray:
+    """Return the means (..., count) over pixels of what ``add_up`` adds up."""
+    return np.asarray(_sums(add_up, image, count) / math.prod(np.shape(image)[-2:]))
+
+
+def _differences(image: Image, *, squared: bool) -> Score:
+    """Return the mean |dx| or dx^2 plus the mean |dy| or dy^2."""
+    sums = _sums(partial(difference_sums, squared), image, 2)
+    h, w = np.shape(image)[-2:]
+    # An image of one row or column has no steps that way: the sum is 0, and so is the mean.
+    return np.asarray(sums[..., 0] / (h * max(w - 1, 1)) + sums[..., 1] / (max(h - 1, 1) * w))
 
 
 def _over_variance(score: Score, image: Image) -> Score:
     variance = intensity_variance(image)
     return np.divide(score, variance, out=np.zeros_like(score), where=variance > 0.0)
-
-
-@compiled
-def _frame(image: Image, framed: FloatArray) -> None:
-    """Write an image (h, w) with one pixel repeated at each border, (h + 2, w + 2)."""
-    h, w = image.shape
-    for v in range(h + 2):
-        row, line = image[min(max(v - 1, 0), h - 1)], framed[v]
-        for u in range(w):
-            line[u + 1] = row[u]
-        line[0], line[w + 1] = row[0], row[w - 1]
-
-
-@compiled
-def _difference_sums(images: Image, start: int, stop: int, out: FloatArray) -> None:
-    """Add up |dx|, |dy|, dx^2, dy^2. Sums are kept by column, which lets the loops be loops of vectors."""
-    _, h, w = images.shape
-    for i in range(start, stop):
-        one, columns = images[i], np.zeros((4, w))
-        a, b, c, d = columns[0], columns[1], columns[2], columns[3]
-        for v in range(h):
-            row = one[v]
-            for u in range(w - 1):
-                x = np.float64(row[u + 1]) - np.float64(row[u])
-                a[u] += abs(x)
-                c[u] += x * x
-            if v + 1 < h:
-                below = one[v + 1]
-                for u in range(w):
-                    y = np.float64(below[u]) - np.float64(row[u])
-                    b[u] += abs(y)
-                    d[u] += y * y
-        for k in range(4):
-            out[i, k] = columns[k].sum()
-
-
-@compiled
-def _sobel_sums(images: Image, start: int, stop: int, out: FloatArray) -> None:
-    """Add up the Sobel gradient's magnitude and its square."""
-    _, h, w = images.shape
-    p = np.empty((h + 2, w + 2))
-    for i in range(start, stop):
-        _frame(images[i], p)
-        columns = np.zeros((2, w))
-        a, b = columns[0], columns[1]
-        for v in range(h):
-            top, here, low = p[v], p[v + 1], p[v + 2]
-            for u in range(w):
-                corners = (low[u + 2] - top[u], low[u] - top[u + 2])
-                x = corners[0] - corners[1] + 2.0 * (here[u + 2] - here[u])
-                y = corners[0] + corners[1] + 2.0 * (low[u + 1] - top[u + 1])
-                square = x * x + y * y
-                a[u] += np.sqrt(square)
-                b[u] += square
-        for k in range(2):
-            out[i, k] = columns[k].sum()
-
-
-@compiled
-def _laplacian_sums(images: Image, start: int, stop: int, out: FloatArray) -> None:
-    """Add up the Laplacian, its square and its absolute value."""
-    _, h, w = images.shape
-    p = np.empty((h + 2, w + 2))
-    for i in range(start, stop):
-        _frame(images[i], p)
-        columns = np.zeros((3, w))
-        a, b, c = columns[0], columns[1], columns[2]
-        for v in range(h):
-            top, here, low = p[v], p[v + 1], p[v + 2]
-            for u in range(w):
-                edges = here[u] + here[u + 2] + (top[u + 1] + low[u + 1])
-                corners = top[u] + low[u + 2] + (low[u] + top[u + 2])
-                laplacian = (4.0 * edges + corners - 20.0 * here[u + 1]) / 6.0
-                a[u] += laplacian
-                b[u] += laplacian * laplacian
-                c[u] += abs(laplacian)
-        for k in range(3):
-            out[i, k] = columns[k].sum()
-
-
-@compiled
-def _modified_sums(images: Image, start: int, stop: int, out: FloatArray) -> None:
-    """Add up the absolute second differences along x and y; in a second column of ``out``, the diagonal ones."""
-    _, h, w = images.shape
-    p = np.empty((h + 2, w + 2))
-    for i in range(start, stop):
-        _frame(images[i], p)
-        columns = np.zeros((2, w))
-        a, b = columns[0], columns[1]
-        for v in range(h):
-            top, here, low = p[v], p[v + 1], p[v + 2]
-            for u in range(w):
-                twice = 2.0 * here[u + 1]
-                a[u] += abs(here[u] + here[u + 2] - twice) + abs(top[u + 1] + low[u + 1] - twice)
-            if out.shape[1] == 2:
-                for u in range(w):
-                    twice = 2.0 * here[u + 1]
-                    b[u] += abs(top[u] + low[u + 2] - twice) + abs(low[u] + top[u + 2] - twice)
-        for k in range(out.shape[1]):
-            out[i, k] = columns[k].sum()

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from afsim.checks import check_number, check_whole
 from afsim.dualpixel import AXES, Axis
 from afsim.errors import AfsimError, unknown
+from afsim.measure_images import as_floats
 from afsim.stereocosts import CENSUS, RANK, TERNARY, envelope_costs, standardised_costs, window_costs
 
 Views = npt.NDArray[np.float32]
@@ -52,7 +53,7 @@ def normalized_sad(views: Views, *, least_std: float = _LEAST_STD) -> Score:
     Raises
     ------
     AfsimError
-        If ``views`` are not pairs.
+        If ``views`` are not pairs of floats.
     """
     return _compare_standardised(False, views, least_std)
 
@@ -77,7 +78,7 @@ def normalized_cross_correlation(views: Views, *, least_std: float = _LEAST_STD)
     Raises
     ------
     AfsimError
-        If ``views`` are not pairs.
+        If ``views`` are not pairs of floats.
     """
     return _compare_standardised(True, views, least_std)
 
@@ -112,7 +113,7 @@ def normalized_envelope(
     Raises
     ------
     AfsimError
-        If ``views`` are not pairs, or an option is not one of those.
+        If ``views`` are not pairs of floats, or an option is not one of those.
     """
     pairs = _as_pairs(views)
     check_whole("power", power, least=1, most=2)
@@ -146,7 +147,7 @@ def rank_transform(views: Views, *, window: int = 5) -> Score:
     Raises
     ------
     AfsimError
-        If ``views`` are not pairs or the window does not fit.
+        If ``views`` are not pairs of floats or the window does not fit.
     """
     return _compare_windows(RANK, views, window, 0.0)
 
@@ -173,7 +174,7 @@ def census_transform(views: Views, *, window: int = 5) -> Score:
     Raises
     ------
     AfsimError
-        If ``views`` are not pairs or the window does not fit.
+        If ``views`` are not pairs of floats or the window does not fit.
     """
     return _compare_windows(CENSUS, views, window, 0.0)
 
@@ -205,7 +206,7 @@ def ternary_census(views: Views, *, eps: float = 30.0, scale: float = _FOURTEEN_
     Raises
     ------
     AfsimError
-        If ``views`` are not pairs, the window does not fit, or an option is out of range.
+        If ``views`` are not pairs of floats, the window does not fit, or an option is out of range.
     """
     check_number("eps", eps, least=0.0)
     check_number("scale", scale, above=0.0)
@@ -256,13 +257,14 @@ def _compare_windows(kind: int, views: Views, window: int, threshold: float) -> 
 
 def _as_pairs(views: Views) -> Views:
     """Return the views as (N, 2, H, W) float32, or raise; those of a whole stack are not copied."""
-    shape = np.shape(views)
+    pairs = as_floats(views, "stereo measures compare two dual-pixel views (..., 2, H, W)")
+    shape = pairs.shape
     if len(shape) < 3 or shape[-3] != 2 or 0 in shape[-2:]:
         raise AfsimError(
             f"stereo measures compare two dual-pixel views: expected shape (..., 2, H, W), got {shape}; "
             "green images, of one view, have no disparity"
         )
-    return np.ascontiguousarray(views, dtype=np.float32).reshape(-1, *shape[-3:])
+    return np.ascontiguousarray(pairs, dtype=np.float32).reshape(-1, *shape[-3:])
 
 
 def _score(costs: Score, views: Views) -> Score:

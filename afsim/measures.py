@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from afsim.errors import unknown
+from afsim.errors import AfsimError, unknown
 from afsim.measure_frequency import (
     dct_energy_ratio,
     dct_energy_ratio_8x8,
@@ -77,6 +77,8 @@ class Measure:
         Whether it stands for the paper's row, or is an extra one.
     family : {"I*", "D*"}
         What it sees: the green images of the whole stack, or its dual-pixel views.
+    ratios : bool
+        Whether all scores are 0 or more, so that one is a share of another. Stereo scores are negative costs.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Measure:
     references: tuple[int, ...] = ()
     reproduction: bool = True
     family: Literal["I*", "D*"] = "I*"
+    ratios: bool = True
 
     def __call__(self, image: Image) -> Score:
         """Return the scores (...) of images (..., H, W), or of views (..., 2, H, W)."""
@@ -141,7 +144,7 @@ def _scaled() -> list[Measure]:
             Measure(f"wavelet_variance_{level}", variance, f"Wavelet Variance (ℓ = {level})", (47,)),
             Measure(f"wavelet_ratio_{level}", ratio, f"Wavelet Ratio (ℓ = {level})", (44,)),
             Measure(f"mean_wavelet_log_ratio_{level}", logarithm, log_ratio),
-            Measure(f"mean_wavelet_log_energy_ratio_{level}", energy, log_ratio, reproduction=False),
+            Measure(f"mean_wavelet_log_energy_ratio_{level}", energy, log_ratio, reproduction=False, ratios=False),
         ]
     return rows
 
@@ -150,7 +153,7 @@ _ROWS: Final = [
     Measure("dct_reduced_energy_ratio", dct_reduced_energy_ratio, "DCT Reduced Energy Ratio", (20,)),
     Measure("total_variation_l1_over_variance", total_variation_l1_over_variance, "Total Variation (L1)", (24, 30)),
     Measure("histogram_entropy", histogram_entropy, "Histogram Entropy", (18,)),
-    Measure("modified_dct", modified_dct, "Modified DCT", (19,)),
+    Measure("modified_dct", modified_dct, "Modified DCT", (19,), ratios=False),
     Measure("dct_energy_ratio", dct_energy_ratio, "DCT Energy Ratio", (6,)),
     Measure("eigenvalue_trace", eigenvalue_trace, "Eigenvalue Trace", (43,)),
     Measure("intensity_variance", intensity_variance, "Intensity Variance", (18,)),
@@ -181,7 +184,7 @@ MEASURES: Final[dict[str, Measure]] = {measure.name: measure for measure in _ROW
 """The contrast measures (I*) by name."""
 
 STEREO_MEASURES: Final[dict[str, Measure]] = {
-    name: Measure(name, row.function, row.paper_name, row.references, family="D*")
+    name: Measure(name, row.function, row.paper_name, row.references, family="D*", ratios=False)
     for name, row in _STEREO_ROWS.items()
 }
 """The stereo measures (D*) by name."""
@@ -195,13 +198,21 @@ def get_measure(name: str) -> Measure:
     return known[name]
 
 
+def check_ratios(who: str, name: str) -> None:
+    """Raise unless the scores of the measure ``name`` can be compared by their ratio, as ``who`` does."""
+    if not get_measure(name).ratios:
+        raise AfsimError(
+            f"{who} compares contrasts by their ratio, which {name} has not: its scores may be negative"
+        )
+
+
 def relative_sharpness(green: Image) -> Score:
     """Return the sharpness of each slice (n, H, W) relative to the stack's best, (n,) in (0, 1].
 
     What stands in for accuracy where a stack has no label; measured by :func:`mean_local_norm_dist_sq`.
     """
     score = mean_local_norm_dist_sq(green)
-    best = float(score.max())
+    best = float(score.max(initial=0.0))
     return score / best if best > 0 else np.ones_like(score)
 
 
@@ -211,6 +222,7 @@ __all__ = [
     "Image",
     "Measure",
     "Score",
+    "check_ratios",
     "get_measure",
     "laplacian_variance",
     "mean_gradient_magnitude",

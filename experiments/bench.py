@@ -18,6 +18,7 @@ from gymnasium.vector import SyncVectorEnv
 from rich.console import Console
 from rich.table import Table
 
+from afsim.checks import check_number, check_whole
 from afsim.envs import ENVIRONMENT_ID
 from afsim.sets import demo_stacks
 from afsim.stackset import StackSet
@@ -72,7 +73,17 @@ class LookupEnv(gymnasium.Env[npt.NDArray[np.generic], np.int64]):
 
 
 def run(config: BenchConfig) -> int:
-    """Measure and print a table of ratios."""
+    """Measure and print a table of ratios.
+
+    Raises
+    ------
+    AfsimError
+        For a configuration that measures nothing.
+    """
+    check_whole("environments", config.environments, least=1)
+    check_whole("stacks", config.stacks, least=1)
+    check_whole("rounds", config.rounds, least=1)
+    check_number("seconds", config.seconds, above=0.0)
     from afsim.experiments.bench_physics import camera_rows, render_rows  # here: it builds on this module
 
     console = Console()

@@ -285,6 +285,16 @@ def test_green_images_are_refused(measure: StereoMeasure, shape: tuple[int, ...]
         measure(np.zeros(shape, np.float32))
 
 
+@every_measure
+def test_lists_of_floats_are_views_and_other_kinds_are_refused_by_name(measure: StereoMeasure) -> None:
+    views = noise(2, 9, 12)
+    assert float(measure(views.tolist())) == float(measure(views))
+    with pytest.raises(AfsimError, match=r"of floats, normalised .*, got uint16"):
+        measure((views * 1023).astype(np.uint16))
+    with pytest.raises(AfsimError, match="as an array of floats: "):
+        measure([[[0.5, 0.5], [0.5]]] * 2)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("measure", [rank_transform, census_transform, ternary_census])
 def test_windows_that_do_not_fit_are_refused(measure: StereoMeasure) -> None:
     views = noise(2, 8, 11)

@@ -207,3 +207,17 @@ def test_what_lies_below_one_digital_number_has_no_local_contrast() -> None:
     assert float(mean_local_ratio(dark, sigma=2.0)) == pytest.approx(1.0)
     assert float(mean_local_log_ratio(dark, sigma=2.0)) == pytest.approx(0.0, abs=1e-12)
     assert float(mean_local_norm_dist_sq(dark)) == pytest.approx(0.0, abs=1e-12)
+
+
+# ---------------------------------------------------------------------- around black
+def test_a_mean_that_is_rounding_counts_as_the_least_one() -> None:
+    # C(0, 0), 4 times the sum, is 0: the ratios are those over 1e-6, not over 0.
+    balanced = single(np.where(COLUMN < 64, 1e-3, -1e-3) * np.ones((SIZE, 1)))
+    variance, pixels = float(intensity_variance(balanced)), SIZE**2
+    least = 1e-6 / (4 * pixels) ** 2  # of the squared mean
+    # The rows are alike, so that their variance counts twice.
+    assert float(dct_energy_ratio(balanced)) == pytest.approx(2 * variance / (4 * least), rel=1e-5)
+    assert np.isfinite(dct_reduced_energy_ratio(balanced))
+    assert float(intensity_coefficient_of_variation(balanced)) == 0.0
+    brighter = balanced + np.float32(1e-9)
+    assert float(intensity_coefficient_of_variation(brighter)) <= math.sqrt(variance / least)

@@ -1,5 +1,6 @@
 """The registry of contrast measures: the paper's rows, and properties that hold for all or most of them."""
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from afsim.errors import AfsimError
+from afsim.experiments import paper_tables
 from afsim.measure_gradients import gradient_count
 from afsim.measure_local import mean_local_ratio
 from afsim.measure_statistics import histogram_entropy, percentile_range
@@ -15,45 +17,7 @@ from afsim.measure_wavelets import wavelet_sum
 from afsim.measures import MEASURES, Measure, get_measure, laplacian_variance, relative_sharpness
 
 # The rows I* of the paper's Table 1, without its own model, in its order.
-TABLE_1 = [
-    "DCT Reduced Energy Ratio",
-    "Total Variation (L1)",
-    "Histogram Entropy",
-    "Modified DCT",
-    "Gradient Count (t = 3)",
-    "Gradient Count (t = 10)",
-    "DCT Energy Ratio",
-    "Eigenvalue Trace",
-    "Intensity Variance",
-    "Intensity Coefficient of Variation",
-    "Percentile Range (p = 3)",
-    "Percentile Range (p = 1)",
-    "Percentile Range (p = 0.3)",
-    "Total Variation (L2)",
-    "Sum of Modified Laplacian",
-    "Diagonal Laplacian",
-    "Laplacian Energy",
-    "Laplacian Variance",
-    "Mean Local Log-Ratio (σ = 1)",
-    "Mean Local Ratio (σ = 1)",
-    "Mean Local Norm-Dist-Sq (σ = 1)",
-    "Wavelet Sum (ℓ = 2)",
-    "Mean Gradient Magnitude",
-    "Wavelet Variance (ℓ = 2)",
-    "Gradient Magnitude Variance",
-    "Wavelet Variance (ℓ = 3)",
-    "Wavelet Ratio (ℓ = 3)",
-    "Mean Wavelet Log-Ratio (ℓ = 2)",
-    "Mean Local Ratio (σ = 2)",
-    "Wavelet Ratio (ℓ = 2)",
-    "Mean Local Log-Ratio (σ = 2)",
-    "Wavelet Sum (ℓ = 3)",
-    "Mean Local Norm-Dist-Sq (σ = 2)",
-    "Mean Local Ratio (σ = 4)",
-    "Mean Local Log-Ratio (σ = 4)",
-    "Mean Wavelet Log-Ratio (ℓ = 3)",
-    "Mean Local Norm-Dist-Sq (σ = 4)",
-]
+TABLE_1 = [row.name for row in paper_tables.TABLE_1 if row.kind == "I*" and row.name != "Our Model"]
 OWN = ("Intensity Coefficient", "Mean Local Log", "Mean Local Norm", "Mean Wavelet")  # without a reference
 
 TEXTURE = np.random.default_rng(0).uniform(0.2, 0.8, (64, 64)).astype(np.float32)
@@ -153,6 +117,40 @@ def test_no_image_no_measure(measure: Measure, shape: tuple[int, ...]) -> None:
         measure(np.zeros(shape, np.float32))
 
 
+@every_measure
+def test_lists_of_floats_are_images(measure: Measure) -> None:
+    image: Any = TEXTURE[:24, :16].tolist()
+    assert float(measure(image)) == float(measure(TEXTURE[:24, :16]))
+
+
+@every_measure
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((8, 8), np.uint16), "got uint16"),
+        (np.zeros((8, 8), np.bool_), "got bool"),
+        ([[0, 1], [1, 0]], "got int64"),
+        ([[0.5, 0.5], [0.5]], "as an array of floats: "),
+        (None, "got object"),
+    ],
+)
+def test_what_is_no_float_is_refused_by_name(measure: Measure, image: Any, message: str) -> None:
+    with pytest.raises(AfsimError, match=message):
+        measure(image)
+
+
+# The dense matrices of a line of 8000 pixels take half a gigabyte.
+@every_measure
+def test_a_long_image_takes_memory_by_its_pixels(measure: Measure) -> None:
+    image = np.random.default_rng(6).random((40, 8000), dtype=np.float32)
+    tracemalloc.start()
+    try:
+        assert np.isfinite(measure(image))
+        assert tracemalloc.get_traced_memory()[1] < 20 * image.nbytes
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize(
     ("measure", "options", "message"),
     [
@@ -161,7 +159,9 @@ def test_no_image_no_measure(measure: Measure, shape: tuple[int, ...]) -> None:
         (gradient_count, {"threshold": -1.0}, "threshold must be at least 0, got -1"),
         (gradient_count, {"threshold": 3.0, "white": 0.0}, "white must be above 0, got 0"),
         (mean_local_ratio, {"sigma": 0.0}, "sigma must be above 0, got 0"),
-        (wavelet_sum, {"level": 0}, "level must be at least 1, got 0"),
+        (wavelet_sum, {"level": 0}, "level must be at least 1 and at most 20, got 0"),
+        (wavelet_sum, {"level": 21}, "level must be at least 1 and at most 20, got 21"),
+        (wavelet_sum, {"level": 2, "wavelet": ["db6"]}, r"wavelet must be a name .*, got \['db6'\]"),
         (wavelet_sum, {"level": 2, "wavelet": "db0"}, "unknown wavelet 'db0'; expected one of: bior1.1, .*db6"),
     ],
 )
@@ -232,5 +232,6 @@ def test_relative_sharpness_is_one_at_the_sharpest_and_where_nothing_is_sharp() 
     assert share.argmax() == 1
     assert share.max() == 1.0
     assert share.min() > 0.0
+    assert relative_sharpness(stack[:0]).shape == (0,)
     for value in (0.0, 0.3):
         np.testing.assert_array_equal(relative_sharpness(np.full((3, 16, 16), value, np.float32)), 1.0)
