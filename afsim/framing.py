@@ -129,7 +129,7 @@ class Framing:
     @cached_property
     def _centres(self) -> FloatArray:
         """Where the principal point is in each patch (N, 2), x and y in recorded pixels."""
-        frames = [_frame_px({**self.stacks.metadata, **stack.metadata}) for stack in self.stacks]
+        frames = [frame_px({**self.stacks.metadata, **stack.metadata}) for stack in self.stacks]
         return np.asarray(self._last / 2.0 - self.stacks.regions * (np.array(frames) / 2.0))
 
     def _beyond(self) -> float:
@@ -140,7 +140,7 @@ class Framing:
         return float(max((-first).max(), (last - self._last).max(), 0.0))
 
 
-def _frame_px(metadata: Mapping[str, Any]) -> tuple[float, float]:
+def frame_px(metadata: Mapping[str, Any]) -> tuple[float, float]:
     """Return width and height of the frame that a patch is cut from; the long side is along the split."""
     usual = PIXEL3.frame_px[::-1] if metadata.get("dp_axis") == "rows" else PIXEL3.frame_px
     width, height = metadata.get("frame_px", usual)

@@ -88,6 +88,7 @@ class FocusTask:
             action_mode,
             declare,
             timing or Timing(),
+            camera.framing.told("dp_axis", None) or "columns",
         )
         stacks = camera.stacks
         self.truth = stacks.truth

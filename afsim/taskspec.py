@@ -8,6 +8,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from afsim.dualpixel import Axis
 from afsim.errors import AfsimError, unknown
 from afsim.jit import compiled
 from afsim.options import from_text
@@ -106,6 +107,8 @@ class TaskSpec:
         Whether one more action (the last; for continuous, a second number above 0) declares the focus found.
     timing : Timing
         Declared costs.
+    dp_axis : {"rows", "columns"}
+        Along which the two views of dual pixels are shifted against each other (:mod:`afsim.dualpixel`).
     """
 
     n: int
@@ -117,6 +120,7 @@ class TaskSpec:
     action_mode: ActionMode = "absolute"
     declare: bool = False
     timing: Timing = field(default_factory=Timing)
+    dp_axis: Axis = "columns"
 
     def __post_init__(self) -> None:
         if self.budget < 1:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from afsim.errors import AfsimError
+from afsim.errors import AfsimError, UnsuitableError
 from afsim.measures import get_measure
 from afsim.policy import FloatArray, FocusPolicy
 
@@ -25,7 +25,9 @@ class ContrastPolicy(FocusPolicy):
     Raises
     ------
     AfsimError
-        For a measure that does not exist, or that needs views which the stacks do not have.
+        For a measure that does not exist.
+    UnsuitableError
+        For one that needs views which the stacks do not have.
     """
 
     measure: str = "mean_local_norm_dist_sq"
@@ -33,7 +35,7 @@ class ContrastPolicy(FocusPolicy):
     def __post_init__(self) -> None:
         super().__post_init__()
         if get_measure(self.measure).family == "D*" and self.spec.views != 2:
-            raise AfsimError(
+            raise UnsuitableError(
                 f"{self.measure} needs dual-pixel stacks (2 views), but these have {self.spec.views} view"
             )
 
@@ -48,6 +50,14 @@ class ContrastPolicy(FocusPolicy):
         return ("contrast", self.measure)
 
     def features(self, image: npt.NDArray[np.float32], command: FloatArray, region: FloatArray) -> FloatArray:
-        """Measure each slice (N,): its green image, or both views."""
+        """Measure each slice (N,): its green image, or both views, their disparity along the columns."""
         measure = get_measure(self.measure)
-        return measure(image if measure.family == "D*" else image.mean(axis=1))
+        if measure.family == "I*":
+            return measure(image.mean(axis=1))
+        return measure(image if self.spec.dp_axis == "columns" else image.swapaxes(-1, -2))
+
+
+def check_share(name: str, value: float) -> None:
+    """Raise for an option ``name`` that is outside [0, 1)."""
+    if not 0.0 <= value < 1.0:
+        raise AfsimError(f"{name} must be in [0, 1), got {value}")
