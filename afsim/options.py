@@ -1,11 +1,16 @@
 """Presets with changes, as text: ``worn_warm,hysteresis=0``. One form for Python, the command line and records."""
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import MISSING, Field, fields, replace
+from pathlib import Path
 from types import NoneType
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from afsim.errors import AfsimError, unknown
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
 
@@ -47,7 +52,7 @@ def from_text(text: str, presets: Mapping[str, T], what: str) -> T:
             raise AfsimError(f"{where}: expected once, got it twice in {text!r}")
         may_be_none = NoneType in get_args(known[field])
         values[field] = (
-            None if may_be_none and value.lower() == "none" else _convert(value, getattr(preset, field), where)
+            None if may_be_none and value.lower() == "none" else convert(value, getattr(preset, field), where)
         )
     if values and any(each.name == "name" for each in fields(preset)):
         values["name"] = ",".join((name, *changes))
@@ -55,8 +60,23 @@ def from_text(text: str, presets: Mapping[str, T], what: str) -> T:
     return changed
 
 
-def _convert(text: str, like: Any, where: str) -> Any:
-    """Read ``text`` as a value of the type that ``like`` has."""
+def convert(text: str, like: Any, where: str) -> Any:
+    """Return ``text`` as a value of the type that ``like`` has: a switch, number, text, or pair of them.
+
+    Parameters
+    ----------
+    text : str
+        Numbers as in Python, switches as on/off, true/false or 1/0, the parts of a tuple with colons between.
+    like
+        A value of the wanted type; None for a float.
+    where : str
+        What the value is, for messages.
+
+    Raises
+    ------
+    AfsimError
+        For a text that is no such value.
+    """
     if isinstance(like, bool):
         if text.lower() not in _SWITCH:
             raise AfsimError(f"{where}: expected on or off, got {text!r}")
@@ -69,12 +89,49 @@ def _convert(text: str, like: Any, where: str) -> Any:
         parts = text.split(":")
         if len(parts) != len(like):
             raise AfsimError(f"{where}: expected {len(like)} values with colons between, got {text!r}")
-        return tuple(_convert(part, one, where) for part, one in zip(parts, like, strict=True))
+        return tuple(convert(part, one, where) for part, one in zip(parts, like, strict=True))
     try:
         return type(like)(text)
     except ValueError:
         kind = "a whole number" if isinstance(like, int) else "a number"
         raise AfsimError(f"{where}: expected {kind}, got {text!r}") from None
+
+
+def command_line(command: str, config: "DataclassInstance") -> str:
+    """Return the shell command ``afsim COMMAND ...`` that repeats a run.
+
+    It has the options that are required or differ from the defaults, in the configuration's order, ``quiet`` left
+    out. Of absolute paths only the last name is told, so that the same run reads the same wherever its folders
+    lie. Values of a tuple are words of their own; False is ``--no-OPTION``; None, which is no word, is left out.
+
+    Parameters
+    ----------
+    command : str
+        The words after ``afsim``: ``"study table1"``.
+    config : dataclass
+        Its options.
+    """
+    words = ["afsim", *command.split()]
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name == "quiet" or value is None or value == _default(field):
+            continue
+        option = field.name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", *map(_word, value if isinstance(value, tuple) else (value,))]
+    return shlex.join(words)
+
+
+def _default(field: Field[Any]) -> object:
+    """Return an option's default; MISSING, which equals no value, where it is required."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _word(value: object) -> str:
+    """Return a value as it is typed."""
+    return value.name if isinstance(value, Path) and value.is_absolute() else str(value)
 
 
 def fold(words: Sequence[str], defaults: Mapping[str, str]) -> list[str]:

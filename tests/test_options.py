@@ -1,11 +1,12 @@
 """Presets with changes as text, and a command line whose dotted options become such text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from afsim.errors import AfsimError
-from afsim.options import fold, from_text
+from afsim.options import command_line, fold, from_text
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,37 @@ def test_text_that_means_nothing_is_refused_by_name(text: str, message: str) -> 
 
 
 # ---------------------------------------------------------------------- command line
+@dataclass(frozen=True)
+class Brew:
+    """Options of every kind."""
+
+    leaves: Path
+    grid: tuple[int, int] = (6, 8)
+    pots: tuple[Path, ...] = ()
+    water: Path | None = Path("tap")
+    most_cups: int = 2
+    sugar: bool = False
+    milk: bool = True
+    names: list[str] = field(default_factory=list)
+    quiet: bool = False
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (Brew(Path("my tea")), "--leaves 'my tea'"),
+        (Brew(Path("a/b"), quiet=True), "--leaves a/b"),
+        (Brew(Path("/home/me/tea")), "--leaves tea"),
+        (Brew(Path("tea"), grid=(1, 2), most_cups=-1), "--leaves tea --grid 1 2 --most-cups -1"),
+        (Brew(Path("tea"), pots=(Path("/x/one"), Path("two"))), "--leaves tea --pots one two"),
+        (Brew(Path("tea"), sugar=True, milk=False), "--leaves tea --sugar --no-milk"),
+        (Brew(Path("tea"), water=None), "--leaves tea"),
+    ],
+)
+def test_a_command_line_has_what_is_required_or_differs(config: Brew, told: str) -> None:
+    assert command_line("brew pot", config) == f"afsim brew pot {told}"
+
+
 @pytest.mark.parametrize(
     ("words", "folded"),
     [
