@@ -19,6 +19,10 @@ class ReaderError(AfsimError):
     """A recording that cannot be imported as it is."""
 
 
+class UnsuitableError(AfsimError):
+    """Stacks that lack what a policy needs: a second view, known focus distances, room for a disparity."""
+
+
 class PrivilegedPolicyError(AfsimError):
     """A policy that needs knowledge (the truth, the whole stack) that its seat does not give it."""
 

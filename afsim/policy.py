@@ -3,18 +3,20 @@
 from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, ClassVar, Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from afsim.errors import AfsimError, PrivilegedPolicyError
+from afsim.errors import AfsimError, PrivilegedPolicyError, UnsuitableError
 from afsim.keys import Keys, lane_keys
 from afsim.task import Observation, TaskSpec
 
 FloatArray = npt.NDArray[np.float64]
 Actions = npt.NDArray[np.generic]
 Features = npt.NDArray[np.generic]
+
+M = TypeVar("M", bound=tuple[Any, ...])
 
 REQUIREMENTS: Final = frozenset({"views2", "diopters", "stack", "truth"})
 _PRIVILEGED: Final = frozenset({"stack", "truth"})
@@ -29,7 +31,7 @@ class Status(IntEnum):
 
 
 class Memory(NamedTuple):
-    """The least a policy remembers; richer memories add fields. Every field is an array of N lanes.
+    """The least a policy remembers; richer memories add fields: arrays of N lanes, or memories of such.
 
     ``status`` (N,) int8 of :class:`Status`; ``confidence`` (N,) float32 in [0, 1].
     """
@@ -72,6 +74,11 @@ class FocusPolicy:
         What it may know before it starts.
     requires : frozenset of str
         A subset of {"views2", "diopters", "stack", "truth"}; only a rollout gives the last two.
+
+    Raises
+    ------
+    UnsuitableError
+        For stacks that lack what it requires.
     """
 
     spec: TaskSpec
@@ -80,9 +87,9 @@ class FocusPolicy:
     def __post_init__(self) -> None:
         name, spec = type(self).__name__, self.spec
         if "views2" in self.requires and spec.views != 2:
-            raise AfsimError(f"{name} needs dual-pixel stacks (2 views), but these have {spec.views} view")
+            raise UnsuitableError(f"{name} needs dual-pixel stacks (2 views), but these have {spec.views} view")
         if "diopters" in self.requires and spec.diopters is None:
-            raise AfsimError(f"{name} needs known focus distances, but these stacks have none")
+            raise UnsuitableError(f"{name} needs known focus distances, but these stacks have none")
 
     @property
     def feature_key(self) -> Hashable:
@@ -164,11 +171,19 @@ class FocusPolicy:
 
 def restart(memory: Any, fresh: Any, starts: npt.NDArray[np.bool_]) -> Any:
     """Return the memory with the lanes where ``starts`` replaced by fresh ones."""
+    return chosen(starts, fresh, memory)
+
+
+def chosen(mask: npt.NDArray[np.bool_], one: M, other: M) -> M:
+    """Return, lane by lane, the memory ``one`` where the mask (N,) is, else ``other``; so of memories in them."""
+    memory: Any = other
     fields = []
-    for old, new in zip(memory, fresh, strict=True):
-        mask = starts.reshape(-1, *[1] * (np.ndim(old) - 1))
-        fields.append(np.where(mask, new, old))
-    return type(memory)(*fields)
+    for new, old in zip(one, memory, strict=True):
+        if isinstance(old, tuple):
+            fields.append(chosen(mask, new, old))
+        else:
+            fields.append(np.where(mask.reshape(-1, *[1] * (np.ndim(old) - 1)), new, old))
+    return type(other)(*fields)
 
 
 def as_float(image: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:

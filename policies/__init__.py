@@ -1,15 +1,28 @@
 """The policies, one (family) a file, by name."""
 
-from dataclasses import fields
 from typing import Any, Final
 
-from afsim.errors import unknown
+from afsim.errors import AfsimError, unknown
+from afsim.policies.adaptive_climb import AdaptiveClimb
+from afsim.policies.bayesian import Bayesian
+from afsim.policies.bisect import Bisect
+from afsim.policies.brent import Brent
+from afsim.policies.coarse_to_fine import CoarseToFine
+from afsim.policies.curve_fit import CurveFitting
+from afsim.policies.encoder_sweep import EncoderSweep
 from afsim.policies.fixed_index import FixedIndex
 from afsim.policies.full_sweep import FullSweep
 from afsim.policies.hill_climb import HillClimb
+from afsim.policies.hybrid import Hybrid
+from afsim.policies.one_sided import OneSided
 from afsim.policies.oracle import Oracle
+from afsim.policies.pdaf import Pdaf
 from afsim.policies.random_index import RandomIndex
+from afsim.policies.section_search import Fibonacci, GoldenSection
+from afsim.policies.ssd_disparity import SsdDisparity
 from afsim.policies.stay import Stay
+from afsim.policies.text import known_options, read_options, split_policy
+from afsim.policies.zncc_disparity import ZnccDisparity
 from afsim.policy import FocusPolicy
 from afsim.task import TaskSpec
 
@@ -20,6 +33,20 @@ POLICIES: Final[dict[str, type[FocusPolicy]]] = {
     "oracle": Oracle,
     "sweep": FullSweep,
     "hill_climb": HillClimb,
+    "curve_fit": CurveFitting,
+    "encoder_sweep": EncoderSweep,
+    "adaptive_climb": AdaptiveClimb,
+    "coarse_to_fine": CoarseToFine,
+    "golden_section": GoldenSection,
+    "fibonacci": Fibonacci,
+    "brent": Brent,
+    "bisect": Bisect,
+    "one_sided": OneSided,
+    "zncc_disparity": ZnccDisparity,
+    "ssd_disparity": SsdDisparity,
+    "pdaf": Pdaf,
+    "hybrid": Hybrid,
+    "bayesian": Bayesian,
 }
 
 
@@ -29,28 +56,58 @@ def make(name: str, spec: TaskSpec, **options: Any) -> FocusPolicy:
     Parameters
     ----------
     name : str
-        A key of ``POLICIES``, optionally with its main option after a colon: ``sweep:sum_modified_laplacian``.
+        ``NAME[:CHOICE][;OPTION=VALUE...]``: a key of ``POLICIES``, its main option after a colon
+        (``sweep:sum_modified_laplacian``), further options after semicolons (``pdaf;speed=fast;reach=3``). Values
+        are read as the option's type; where that is text, a ``+`` stands for a comma, because commas separate
+        policies: ``bayesian;lens=worn_warm+hysteresis=0``. The options of ``one_sided:POLICY;...`` are its own.
     spec : TaskSpec
         Of the task it will play.
     **options
-        Fields of the policy's class.
+        Fields of the policy's class; they count before those in ``name``.
 
     Raises
     ------
     AfsimError
-        For an unknown name or option, or a task that lacks what the policy requires.
+        For an unknown name or option, or a value that is none of its option.
+    UnsuitableError
+        For a task that lacks what the policy requires.
     """
-    base, _, choice = name.partition(":")
+    base, choice, written = split_policy(name)
     if base not in POLICIES:
         raise unknown("policy", base, POLICIES)
     kind = POLICIES[base]
-    if choice:
-        options = {**kind.from_choice(choice), **options}
-    known = [each.name for each in fields(kind) if each.name != "spec"]
+    known = known_options(kind)
     for option in options:
         if option not in known:
             raise unknown(f"option of policy {base!r}", option, known)
-    return kind(spec, **options)
+    chosen, told = kind.from_choice(choice) if choice else {}, read_options(base, kind, written)
+    for option in chosen:
+        if option in told:
+            raise AfsimError(f"option {option!r} of policy {base!r}: expected once, got it twice in {name!r}")
+    return kind(spec, **{**chosen, **told, **options})
 
 
-__all__ = ["POLICIES", "FixedIndex", "FullSweep", "HillClimb", "Oracle", "RandomIndex", "Stay", "make"]
+__all__ = [
+    "POLICIES",
+    "AdaptiveClimb",
+    "Bayesian",
+    "Bisect",
+    "Brent",
+    "CoarseToFine",
+    "CurveFitting",
+    "EncoderSweep",
+    "Fibonacci",
+    "FixedIndex",
+    "FullSweep",
+    "GoldenSection",
+    "HillClimb",
+    "Hybrid",
+    "OneSided",
+    "Oracle",
+    "Pdaf",
+    "RandomIndex",
+    "SsdDisparity",
+    "Stay",
+    "ZnccDisparity",
+    "make",
+]

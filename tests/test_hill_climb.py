@@ -7,7 +7,7 @@ import pytest
 
 from afsim.errors import AfsimError
 from afsim.policies import make
-from afsim.policies.hill_climb import HillMemory, bracket_of, parabola_peak
+from afsim.policies.curve import CurveMemory, bracket_of, parabola_peak
 from afsim.policy import FloatArray, Knowledge, Status
 from afsim.task import TaskSpec
 
@@ -20,7 +20,7 @@ class Climb(NamedTuple):
     """Commands (steps + 1, lanes), the memory at the end, and observations (lanes) while it searched."""
 
     commands: FloatArray
-    memory: HillMemory
+    memory: CurveMemory
     observations: FloatArray
 
 
