@@ -14,7 +14,7 @@ from afsim.options import fold
 T = TypeVar("T")
 
 # Options that name a preset, whose fields can be changed one by one: --lens worn_warm --lens.hysteresis 0
-_PRESETS = ("lens", "sensor", "timing")
+_PRESETS = ("lens", "sensor", "timing", "cost")
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,11 +100,12 @@ def _compare(words: list[str]) -> int:
 _DATA_USAGE = """usage: afsim data import READER OUT --source FOLDER [--replace] [options of the reader]
        afsim data import READER --help
        afsim data render NAME OUT [--count N] [options]
+       afsim data register METHOD SET OUT [options]
        afsim data info [--stacks SET] [--picture FILE]"""
 
 
 def _data(words: list[str]) -> int:
-    """Import recordings into a set, render one, or show what is in one."""
+    """Import recordings into a set, render one, register one, or show what is in one."""
     if words[:1] == ["info"]:
         return _info(_parse(Info, "data info", words[1:]))
     if words[:1] == ["import"]:
@@ -113,6 +114,10 @@ def _data(words: list[str]) -> int:
         from afsim.renderset import RenderConfig, main
 
         return main(_parse(RenderConfig, "data render", words[1:]))
+    if words[:1] == ["register"]:
+        from afsim import registerset
+
+        return registerset.main(_parse(registerset.RegisterConfig, "data register", words[1:]))
     print(_DATA_USAGE)
     return 0 if words[:1] in (["-h"], ["--help"]) else 2
 
@@ -157,6 +162,28 @@ def _info(config: Info) -> int:
     return 0
 
 
+def _calibrate(words: list[str]) -> int:
+    """Fit the calibration of a disparity estimator to a set."""
+    from afsim.calibrate import CalibrateConfig, main
+
+    return main(_parse(CalibrateConfig, "calibrate", words))
+
+
+_FIT_USAGE = """usage: afsim fit bayesian --stacks SET --out FILE [options]
+       afsim fit bayesian --help
+The calibration of a disparity estimator is fitted by 'afsim calibrate'."""
+
+
+def _fit(words: list[str]) -> int:
+    """Fit what a policy believes to a set: 'fit bayesian' of the Bayesian policy."""
+    if words[:1] == ["bayesian"]:
+        from afsim.fit_bayesian import FitBayesianConfig, main
+
+        return main(_parse(FitBayesianConfig, "fit bayesian", words[1:]))
+    print(_FIT_USAGE)
+    return 0 if words[:1] in (["-h"], ["--help"]) else 2
+
+
 def _play(words: list[str]) -> int:
     """Focus by hand: step one stack with the arrow keys, in a window or the terminal."""
     from afsim.game import PlayConfig
@@ -165,15 +192,34 @@ def _play(words: list[str]) -> int:
     return run(_parse(PlayConfig, "play", words))
 
 
+def _trace(words: list[str]) -> int:
+    """Look at one episode step by step, as a picture or film, and fork it with another policy."""
+    from afsim.experiments.trace_command import TraceConfig, main
+
+    return main(_parse(TraceConfig, "trace", words))
+
+
 def _bench(words: list[str]) -> int:
-    """Measure speed as ratios against references in the same run."""
+    """Measure speed as ratios in one run; 'bench measures' of the focus measures, 'bench rollout' of evaluation."""
+    if words[:1] == ["measures"]:
+        from afsim.experiments import bench_measures
+
+        return bench_measures.run(_parse(bench_measures.MeasuresConfig, "bench measures", words[1:]))
+    if words[:1] == ["rollout"]:
+        from afsim.experiments import bench_rollout
+
+        return bench_rollout.run(_parse(bench_rollout.RolloutConfig, "bench rollout", words[1:]))
     from afsim.experiments.bench import BenchConfig, run
 
+    if words[:1] in (["-h"], ["--help"]):
+        print(
+            "also: afsim bench measures --help, of the focus measures; afsim bench rollout --help, of evaluation\n"
+        )
     return run(_parse(BenchConfig, "bench", words))
 
 
 def _study(words: list[str]) -> int:
-    """Make a study again: robustness, figures, real_dual_pixel, statistics."""
+    """Make a study again: the paper's tables and figures, maps, steps, optimum, robustness and more."""
     name, rest = (words[0], words[1:]) if words else ("", [])
     if name not in _STUDIES:
         names = ", ".join(_STUDIES)
@@ -188,13 +234,28 @@ def _study(words: list[str]) -> int:
 
 # The modules of afsim.experiments, and their configurations, that make tables and pictures again.
 _STUDIES = {
+    "table1": "Table1Config",
+    "table2": "Table2Config",
+    "table3": "Table3Config",
+    "start_map": "StartMapConfig",
+    "steps": "StepsConfig",
+    "optimum": "OptimumConfig",
     "robustness": "RobustnessConfig",
     "figures": "FiguresConfig",
     "real_dual_pixel": "RealDualPixelConfig",
     "statistics": "StatisticsConfig",
 }
 
-_COMMANDS = {"compare": _compare, "data": _data, "play": _play, "study": _study, "bench": _bench}
+_COMMANDS = {
+    "compare": _compare,
+    "data": _data,
+    "calibrate": _calibrate,
+    "fit": _fit,
+    "play": _play,
+    "trace": _trace,
+    "study": _study,
+    "bench": _bench,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

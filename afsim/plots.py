@@ -1,7 +1,8 @@
-"""The pictures of a comparison: accuracy by steps, and accuracy against lens travel.
+"""Pictures of numbers, and what they share: accuracy by steps, and tables as colours.
 
-Pure functions of the rows (see :mod:`afsim.report`). The figures are made without pyplot, so no backend is chosen
-and nothing has to be closed; saved twice, they give the same bytes.
+Pure functions of the rows (see :mod:`afsim.rows`); :mod:`afsim.frontier` has the other picture of a comparison.
+The figures are made without pyplot, so no backend is chosen and nothing has to be closed; saved twice, they give
+the same bytes.
 """
 
 import math
@@ -18,13 +19,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from afsim.errors import AfsimError, WithheldError, unknown
-from afsim.rows import FIELDS, Row, is_whole_stack, number, travel_field
+from afsim.rows import FIELDS, Row, is_whole_stack, number
 
 # Okabe and Ito (2008), without the yellow, which is too pale for a line on white, and the black, which is taken.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # one more than colours, so that the pairs repeat late
-_DASHES = ((0, (6, 3)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3)), (0, (8, 2, 2, 2, 2, 2)))
-_REFERENCE = "#333333"
+DASHES = ((0, (6, 3)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3)), (0, (8, 2, 2, 2, 2, 2)))
+REFERENCE = "#333333"
 _SIZE_INCHES = (7.6, 4.4)
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same letters
@@ -51,11 +52,9 @@ _LABELS = {
     "p95": "95th percentile of |error| (slices)",
     "worst_start_mae": "mean absolute error from the worst start (slices)",
     "relative_sharpness": "sharpness relative to the stack's best",
-    "travel_um": "lens travel (µm, mean per episode)",
-    "travel_index": "lens travel (slices, mean per episode)",
 }
 _ERRORS = ("mae", "rmse", "exact_mae", "p95", "worst_start_mae")
-_METRICS = tuple(name for name in _LABELS if not name.startswith("travel"))
+_METRICS = tuple(_LABELS)
 _LINEAR_BELOW = 0.1  # slices; an oracle's error is 0, which a logarithm has no place for
 
 
@@ -79,10 +78,10 @@ def error_by_steps(rows: Sequence[Row], *, metric: str = "mae") -> Figure:
     """
     if metric not in _METRICS:
         raise unknown("metric", metric, _METRICS)
-    field = _drawable(rows, metric)
+    field = drawable(rows, metric)
     with mpl.rc_context(STYLE):
         figure, axes = _canvas(rows, field, metric)
-        for i, (policy, points) in enumerate(_lines(rows)):
+        for i, (policy, points) in enumerate(policy_lines(rows)):
             steps = [number(row, "steps") for row in points]
             colour = COLOURS[i % len(COLOURS)]
             if f"{field}_lo" in FIELDS:
@@ -94,43 +93,6 @@ def error_by_steps(rows: Sequence[Row], *, metric: str = "mae") -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _finish(figure, axes, field)
     return figure
-
-
-def frontier(rows: Sequence[Row]) -> Figure:
-    """Draw accuracy against lens travel: better is lower (higher for sharpness) and further left.
-
-    Each multi-step policy is a line through its budgets, numbered by steps; each whole-stack row is a star at the
-    travel of its sweep, with a dashed level. Travel is in micrometres, or in slices where that is withheld.
-
-    Raises
-    ------
-    WithheldError
-        Where no row has a value to draw.
-    """
-    field, travel = _drawable(rows, "mae"), travel_field(rows)
-    with mpl.rc_context(STYLE):
-        figure, axes = _canvas(rows, field, "mae")
-        for i, (policy, points) in enumerate(_lines(rows)):
-            at = [(number(row, travel), number(row, field)) for row in points]
-            axes.plot(*zip(*at, strict=True), label=policy, **_line_style(i))
-            if len({point for point in at if math.isfinite(sum(point))}) > 1:
-                _number_steps(axes, points, at, COLOURS[i % len(COLOURS)])
-        _draw_levels(axes, rows, field, travel)
-        axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
-        axes.set_xlabel(_LABELS[travel] + "; numbers are steps")
-        _finish(figure, axes, field)
-    return figure
-
-
-def _number_steps(axes: Axes, points: Sequence[Row], at: Sequence[tuple[float, float]], colour: str) -> None:
-    """Write the steps beside the points of a line, as far as the numbers keep apart."""
-    least = 0.02 * max(x for x, _ in at if math.isfinite(x))
-    numbered = -math.inf
-    for row, (x, y) in zip(points, at, strict=True):
-        if math.isfinite(x) and math.isfinite(y) and x - numbered >= least:
-            numbered = x
-            text = f"{number(row, 'steps'):g}"
-            axes.annotate(text, (x, y), (4, 4), textcoords="offset points", fontsize=7.5, color=colour)
 
 
 def heat_map(
@@ -174,7 +136,7 @@ def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
 
 
 # ---------------------------------------------------------------------- parts
-def _drawable(rows: Sequence[Row], metric: str) -> str:
+def drawable(rows: Sequence[Row], metric: str) -> str:
     """Return the metric, or relative sharpness where no row has a label."""
     if not rows:
         raise AfsimError("nothing to draw: the comparison has no rows")
@@ -184,7 +146,7 @@ def _drawable(rows: Sequence[Row], metric: str) -> str:
     raise WithheldError(f"nothing to draw: every row withholds {metric!r} and 'relative_sharpness'")
 
 
-def _lines(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
+def policy_lines(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
     """Yield each multi-step policy, in the rows' order, with its rows by rising steps."""
     multi_step = [row for row in rows if not is_whole_stack(row)]
     for policy in dict.fromkeys(str(row["policy"]) for row in multi_step):
@@ -214,31 +176,24 @@ def _canvas(rows: Sequence[Row], field: str, wanted: str) -> tuple[Figure, Axes]
     instead = "\n(no labels: errors are withheld)" if field != wanted else ""
     axes.set_ylabel(_LABELS[field] + instead)
     if field in _ERRORS:
-        axes.set_yscale("symlog", linthresh=_LINEAR_BELOW, linscale=0.25)
-        decades = (0.1, 1, 10, 100)
-        axes.yaxis.set_major_locator(FixedLocator([0.0, *(m * d for d in decades for m in (1, 2, 3, 5, 7))]))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        error_scale(axes)
     return figure, axes
 
 
-def _draw_levels(axes: Axes, rows: Sequence[Row], field: str, travel: str | None = None) -> None:
-    """Draw the whole-stack rows: dashed levels, with a star at their travel where that is asked for and known."""
+def error_scale(axes: Axes) -> None:
+    """Make the y axis logarithmic, and linear near 0, where an oracle's errors are."""
+    axes.set_yscale("symlog", linthresh=_LINEAR_BELOW, linscale=0.25)
+    decades = (0.1, 1, 10, 100)
+    axes.yaxis.set_major_locator(FixedLocator([0.0, *(m * d for d in decades for m in (1, 2, 3, 5, 7))]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+
+
+def _draw_levels(axes: Axes, rows: Sequence[Row], field: str) -> None:
+    """Draw the whole-stack rows: dashed levels."""
     for i, row in enumerate(row for row in rows if is_whole_stack(row)):
-        value = number(row, field)
-        label = f"{row['policy']} (whole stack)"
-        dashes = _DASHES[i % len(_DASHES)]
-        axes.axhline(value, color=_REFERENCE, linewidth=1.1, linestyle=dashes, label=label, zorder=1.5)
-        if travel is not None:
-            axes.plot(
-                number(row, travel),
-                value,
-                marker="*",
-                markersize=10,
-                color="white",
-                markeredgecolor=_REFERENCE,
-                linestyle="none",
-            )
+        label, dashes = f"{row['policy']} (whole stack)", DASHES[i % len(DASHES)]
+        axes.axhline(number(row, field), color=REFERENCE, linewidth=1.1, linestyle=dashes, label=label, zorder=1.5)
 
 
 def _finish(figure: Figure, axes: Axes, field: str) -> None:

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from afsim.rows import Row, at_steps, is_whole_stack, number, travel_field
+from afsim.rows import Row, at_steps, differs, is_whole_stack, number, reference_of, travel_field
 
 WITHHELD = "–"
 
@@ -70,6 +70,7 @@ def _accuracy_columns() -> tuple[Column, ...]:
             "Mean absolute error of the unrounded position against the exact truth.",
             _field("exact_mae", 2),
         ),
+        Column("success", "Share of episodes that end within 1 slice of the exact truth.", _field("success", 3)),
         Column("p95", "95th percentile of the absolute error against the label, in slices.", _field("p95", 1)),
         Column(
             "worst start",
@@ -77,6 +78,30 @@ def _accuracy_columns() -> tuple[Column, ...]:
             _worst_start,
         ),
     )
+
+
+def _difference(row: Row) -> str:
+    value, low, high = (number(row, "difference" + end) for end in ("", "_lo", "_hi"))
+    interval = "" if math.isnan(low) or math.isnan(high) else f" [{low:+.2f}, {high:+.2f}]"
+    return WITHHELD if math.isnan(value) else f"{value:+.2f}{interval}{'*' if differs(row) else ''}"
+
+
+def _comparison_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
+    """Return what compares exact errors with the optimum, and with another policy or budget, where known."""
+    found: tuple[Column, ...] = ()
+    if any(not math.isnan(number(row, "regret")) for row in rows):
+        meaning = (
+            "Exact MAE above the clairvoyant bound: the least expected error of a lens that is told the truth and "
+            "moves by whole slices."
+        )
+        found += (Column("regret", meaning, _field("regret", 2)),)
+    if any(not math.isnan(number(row, "difference")) for row in rows):
+        meaning = (
+            f"Exact MAE minus that {reference_of(rows)}, episode by episode; bootstrap interval by scene, "
+            "* where it excludes 0."
+        )
+        found += (Column("difference [95 %]", meaning, _difference),)
+    return found
 
 
 def _sharpness_columns() -> tuple[Column, ...]:
@@ -111,6 +136,7 @@ def columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         Column("policy", "The policy's registered name.", lambda row: str(row["policy"])),
         Column("steps", "Predictions that a policy may make; all: one prediction from the whole stack.", _steps),
         *accuracy,
+        *_comparison_columns(rows),
         *_reach_columns(rows),
         Column("obs.", "Observations: slices exposed, mean per episode.", _field("observations", 1)),
         Column("moves", "Lens commands that differ from the last, mean per episode.", _field("moves", 1)),
@@ -132,9 +158,21 @@ def table(rows: Sequence[Row]) -> list[list[str]]:
     return [[column.header for column in shown], *([column.show(row) for column in shown] for row in rows)]
 
 
-# What a narrow terminal loses first: each is coarse, or told by a column that stays.
+# What a narrow terminal loses first: each is coarse, told by a column that stays, or drawn in the frontier.
 _LEAVES_FIRST = (
-    *("p95", "worst start", "reversals", "≤ 2", "moves", "exact MAE", "≤ 4", "exact reach / else"),
+    *(
+        "difference [95 %]",
+        "regret",
+        "success",
+        "p95",
+        "worst start",
+        "reversals",
+        "≤ 2",
+        "moves",
+        "exact MAE",
+        "≤ 4",
+        "exact reach / else",
+    ),
     *("reach (%)", "obs."),
     *("focused / failed / wrong (%)", "time (ms)", "≤ 1", "= 0"),
 )
@@ -155,8 +193,8 @@ def _fit(columns_of_cells: list[tuple[str, ...]], width: int) -> tuple[list[tupl
             <= width
         ):
             break
+        left_out += [column[0] for column in columns_of_cells if column[0] == leaving]
         columns_of_cells = [column for column in columns_of_cells if column[0] != leaving]
-        left_out.append(leaving)
     return columns_of_cells, left_out
 
 
@@ -175,7 +213,7 @@ def screen_table(
         What is withheld and why; printed below.
     width : int, optional
         The terminal's width in characters. A table that is wider leaves out columns, and says which, because a
-        number that is cut short is a wrong number. By default all columns stay (about 155 characters).
+        number that is cut short is a wrong number. By default all columns stay (about 200 characters).
 
     Raises
     ------

@@ -17,12 +17,17 @@ _PAPER = ("eq0", "le1", "le2", "le4", "mae", "rmse")
 FIELDS = (
     *("policy", "kind", "steps", "episodes", "labelled", "stacks", "scenes"),
     *(name + end for name in _PAPER for end in ("", "_lo", "_hi")),
-    *("exact_mae", "success", "p95", "worst_start", "worst_start_mae"),
+    *(name + end for name in ("exact_mae", "success") for end in ("", "_lo", "_hi")),
+    *("p95", "worst_start", "worst_start_mae"),
+    *("optimum", "regret", "regret_lo", "regret_hi"),
+    *("against", "difference", "difference_lo", "difference_hi"),
     *("reachable", "clamped", "mae_reachable", "mae_unreachable", "exact_mae_reachable", "exact_mae_unreachable"),
     *("observations", "moves", "travel_index", "travel_um", "reversals", "time_ms"),
     *("focused", "failed", "focused_but_wrong", "relative_sharpness"),
 )
 """The fields of a row, in the order of the CSV's columns."""
+START = "the start"
+"""What the smallest budget is compared with, where each is with the one before it."""
 
 
 def number(row: Row, field: str) -> float:
@@ -45,6 +50,20 @@ def travel_field(rows: Iterable[Row]) -> str:
     """Name the unit of travel that all rows have: ``travel_um``, or ``travel_index`` where a row withholds that."""
     withheld = any(math.isnan(number(r, "travel_um")) and not math.isnan(number(r, "travel_index")) for r in rows)
     return "travel_index" if withheld else "travel_um"
+
+
+def differs(row: Row) -> int:
+    """Tell whether a row's exact error is surely smaller (-1) or larger (1) than its reference's, or neither (0).
+
+    Surely: the 95 % interval of the difference, episode by episode, excludes 0.
+    """
+    return int(number(row, "difference_lo") > 0.0) - int(number(row, "difference_hi") < 0.0)
+
+
+def reference_of(rows: Iterable[Row]) -> str:
+    """Name what exact errors are compared with: ``of POLICY``, or ``with the budget before``."""
+    names = {str(row["against"]) for row in rows if row["against"]}
+    return f"of {names.pop()}" if len(names) == 1 and START not in names else "with the budget before"
 
 
 def is_whole_stack(row: Row) -> bool:

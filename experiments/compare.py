@@ -5,12 +5,10 @@ Every policy plays every (stack, start) pair under every budget 1 ... M; rows, p
 
 import importlib.metadata
 import platform
-import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +19,14 @@ from rich.text import Text
 import afsim
 from afsim import StackSet
 from afsim.camera import Camera, Interpolation
-from afsim.errors import AfsimError
+from afsim.costs import make_cost
+from afsim.experiments.budgets import Advance, play_budgets
+from afsim.experiments.seats import ALL, policy_names, seated
+from afsim.frontier import frontier
 from afsim.lens import make_lens
-from afsim.metrics import summarize
+from afsim.options import command_line
 from afsim.page import write_html
-from afsim.plots import error_by_steps, frontier, save
-from afsim.policies import make
+from afsim.plots import error_by_steps, save
 from afsim.report import screen_table
 from afsim.rollout import Arena, budgets
 from afsim.rows import write_csv, write_json
@@ -46,9 +46,14 @@ class CompareConfig:
     stacks: Path | None = None
     """A set made by 'afsim data import'; the embedded demo set by default."""
     policies: str = "stay,random,fixed,hill_climb,sweep,oracle"
-    """Names, separated by commas; a colon chooses a policy's main option (sweep:sum_modified_laplacian)."""
+    """Names, separated by commas; a colon chooses a policy's main option (sweep:sum_modified_laplacian); all
+    stands for every policy that can play the stacks, but for the yardsticks stay, random, fixed and oracle."""
     steps: int = 12
     """Budgets 1 ... M: predictions, each with its move, after the start slice."""
+    baseline: str | None = None
+    """Policy with which the exact errors of all are compared; by default each budget with the one before."""
+    cost: str = "error"
+    """Of which optimum and regret are: error or squared; its fields can be changed: --cost.move 0.05."""
     out: Path = Path("out/compare")
     """Folder for rows.csv, run.json, the pictures and report.html."""
     lens: str = "ideal"
@@ -77,32 +82,32 @@ def run(
     A whole-stack policy makes one prediction, so it has one row. ``stacks`` replaces ``config.stacks``.
     """
     stacks = stacks if stacks is not None else open_stacks(config.stacks)
-    camera = Camera(
-        stacks,
-        make_lens(config.lens),
-        make_sensor(config.sensor),
-        config.interpolation,
-        config.breathing,
-        config.margin,
-    )
-    arena, timing = Arena(camera, seed=config.seed), make_timing(config.timing)
+    camera = camera_of(config, stacks)
+    arena, timing, cost = Arena(camera, seed=config.seed), make_timing(config.timing), make_cost(config.cost)
     tasks = [FocusTask(camera, budget=m, reward="none", timing=timing) for m in budgets(config.steps)]
-    names = [name.strip() for name in config.policies.split(",") if name.strip()]
-    if not names:
-        raise AfsimError("no policies to compare; expected names separated by commas")
-    if duplicated := {name for name in names if names.count(name) > 1}:
-        raise AfsimError(f"policies named twice: {', '.join(sorted(duplicated))}")
-    policies = {name: [make(name, task.spec) for task in tasks] for name in names}
-    rows = []
-    with _progress(console, names, len(tasks) * len(arena.stack), config.quiet) as advance:
-        for name in names:
-            for task, policy in zip(tasks, policies[name], strict=True):
-                episodes = arena.play(policy, task, progress=partial(advance, name))
-                rows.append(summarize(name, task.spec.budget, episodes, stacks, arena.sharpness))
-                if episodes.whole_stack:
-                    break
-            advance(name, None)
-    return rows
+    names, _ = players(config, camera)
+    with progress_bar(console, names, len(tasks) * len(arena.stack), config.quiet) as advance:
+        return play_budgets(arena, tasks, names, baseline=config.baseline, cost=cost, advance=advance)
+
+
+def camera_of(config: CompareConfig, stacks: StackSet) -> Camera:
+    """Return the camera that all play in front of."""
+    lens, sensor = make_lens(config.lens), make_sensor(config.sensor)
+    return Camera(stacks, lens, sensor, config.interpolation, config.breathing, config.margin)
+
+
+def players(config: CompareConfig, camera: Camera) -> tuple[list[str], list[str]]:
+    """Return who plays, and a note on each of all that cannot.
+
+    Who is asked for by name, and cannot play, is refused when it is seated.
+    """
+    names = policy_names(config.policies)
+    asked = [name.strip() for name in config.policies.split(",")]
+    if ALL not in asked:
+        return names, []
+    spec = FocusTask(camera, reward="none", timing=make_timing(config.timing)).spec
+    kept, notes = seated(config.policies, spec)
+    return [name for name in names if name in kept or name in asked], notes
 
 
 def open_stacks(path: Path | None) -> StackSet:
@@ -111,10 +116,8 @@ def open_stacks(path: Path | None) -> StackSet:
 
 
 @contextmanager
-def _progress(
-    console: Console | None, names: list[str], episodes: int, quiet: bool
-) -> Iterator[Callable[[str, int | None], None]]:
-    """Yield ``advance(name, lanes)``; lanes None says that the policy is done."""
+def progress_bar(console: Console | None, names: Sequence[str], episodes: int, quiet: bool) -> Iterator[Advance]:
+    """Yield ``advance(name, lanes)`` for so many episodes of each name; lanes None says that one is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console or Console(stderr=True), disable=quiet, transient=True) as bar:
         total = bar.add_task("episodes", total=episodes * len(names))
@@ -154,7 +157,9 @@ def main(config: CompareConfig) -> int:
     stacks = open_stacks(config.stacks)
     source = "demo" if config.stacks is None else config.stacks.resolve().name
     title = f"Policies on {source}"
-    notes = notes_for(stacks)
+    notes = notes_for(stacks) + players(config, camera_of(config, stacks))[1]
+    if config.cost != CompareConfig.cost:
+        notes.append(f"Optimum and regret are of the cost {config.cost}, not of the error alone.")
     # Opened before the run, so that a folder that cannot be written to is told at once.
     with staged_files(config.out) as folder:
         rows = run(config, stacks=stacks)
@@ -163,7 +168,10 @@ def main(config: CompareConfig) -> int:
         write_json(record, folder / "run.json")
         error_picture = save(error_by_steps(rows), folder, "error_by_steps")[1]
         frontier_picture = save(frontier(rows), folder, "frontier")[1]
-        pictures = {"Error against steps": error_picture, "Accuracy against lens travel": frontier_picture}
+        pictures = {
+            "Accuracy against travel, time and steps": frontier_picture,
+            "Error against steps": error_picture,
+        }
         write_html(folder / "report.html", title=title, rows=rows, notes=notes, config=record, pictures=pictures)
     if not config.quiet:
         console = Console()
@@ -177,7 +185,7 @@ def _record(config: CompareConfig, stacks: StackSet, source: str, seconds: float
     """Return what reproduces the run: configuration, data and versions; times last."""
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()}
     return {
-        "command": command_line(config),
+        "command": command_line("compare", config),
         "config": plain,
         "stacks": {"name": source, "count": len(stacks), "sha256": stacks.digest, **stacks.metadata},
         "versions": {
@@ -188,13 +196,3 @@ def _record(config: CompareConfig, stacks: StackSet, source: str, seconds: float
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(seconds, 1),
     }
-
-
-def command_line(config: CompareConfig) -> str:
-    """Return the shell command that repeats a comparison: its options that differ from the defaults."""
-    default = CompareConfig()
-    words = ["afsim", "compare"]
-    for name, value in asdict(config).items():
-        if value != getattr(default, name):
-            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-    return shlex.join(words)

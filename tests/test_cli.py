@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import afsim
-from afsim import cli
+from afsim import cli, fit_bayesian
 from afsim.stackset import StackSet
 
 Captured = pytest.CaptureFixture[str]
@@ -36,11 +36,27 @@ def test_help_lists_every_command(word: str, capsys: Captured) -> None:
     assert cli.main([word]) == 0
     out = capsys.readouterr().out
     assert "usage: afsim COMMAND" in out
-    for name in ("compare", "data", "play", "bench"):
+    for name in ("compare", "data", "calibrate", "fit", "play", "trace", "study", "bench"):
         assert f"  {name} " in out
 
 
-@pytest.mark.parametrize("name", ["compare", "play", "bench", "data info", "data import images"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "compare",
+        "calibrate",
+        "fit bayesian",
+        "study optimum",
+        "play",
+        "trace",
+        "bench",
+        "bench measures",
+        "bench rollout",
+        "data info",
+        "data import images",
+        "data register",
+    ],
+)
 def test_every_command_explains_its_options(name: str, capsys: Captured) -> None:
     with pytest.raises(SystemExit) as stop:
         cli.main([*name.split(), "--help"])
@@ -48,6 +64,43 @@ def test_every_command_explains_its_options(name: str, capsys: Captured) -> None
     out = capsys.readouterr().out
     assert f"usage: afsim {name}" in out
     assert "--" in out
+
+
+def test_fit_tells_what_can_be_fitted(capsys: Captured) -> None:
+    assert cli.main(["fit", "--help"]) == 0
+    assert "afsim fit bayesian --stacks SET --out FILE" in capsys.readouterr().out
+    assert cli.main(["fit", "magic"]) == 2
+    assert "afsim calibrate" in capsys.readouterr().out
+
+
+def test_the_bayesian_policy_is_fitted_from_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    given: list[fit_bayesian.FitBayesianConfig] = []
+
+    def noted(config: fit_bayesian.FitBayesianConfig) -> int:
+        given.append(config)
+        return 0
+
+    monkeypatch.setattr(fit_bayesian, "main", noted)
+    assert cli.main(["fit", "bayesian", "--stacks", "set", "--out", "made.json", "--parts", "2"]) == 0
+    assert given == [fit_bayesian.FitBayesianConfig(Path("set"), Path("made.json"), parts=2)]
+
+
+def test_the_help_of_bench_names_its_other_benchmarks(capsys: Captured) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["bench", "--help"])
+    out = capsys.readouterr().out
+    assert "afsim bench measures" in out
+    assert "afsim bench rollout" in out
+
+
+def test_a_cost_is_changed_field_by_field(stacks: StackSet, tmp_path: Path) -> None:
+    stacks.save(tmp_path / "set")
+    words = ["--stacks", str(tmp_path / "set"), "--policies", "stay", "--steps", "1", "--quiet"]
+    assert cli.main(["compare", *words, "--cost.move", "0.5", "--out", str(tmp_path / "out")]) == 0
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert record["config"]["cost"] == "error,move=0.5"
 
 
 def test_version(capsys: Captured) -> None:
@@ -154,9 +207,12 @@ def test_from_a_folder_of_images_to_a_page(images: Path, tmp_path: Path, capsys:
     assert (out / "report.html").exists()
 
 
-def test_imperfections_are_switched_one_by_one(stacks: StackSet, tmp_path: Path) -> None:
+def test_imperfections_are_switched_one_by_one(
+    stacks: StackSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     stacks.save(tmp_path / "set")
-    words = ["compare", "--stacks", str(tmp_path / "set"), "--policies", "stay,oracle", "--steps", "1", "--quiet"]
+    words = ["compare", "--stacks", "set", "--policies", "stay,oracle", "--steps", "1", "--quiet"]
     physics = "--lens worn_warm --lens.hysteresis 0 --sensor.iso 800 --timing.inference-ms 32.5 --margin 2"
     assert cli.main([*words, *physics.split(), "--out", str(tmp_path / "out")]) == 0
     record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))

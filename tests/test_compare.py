@@ -13,13 +13,15 @@ import pytest
 import tyro
 
 from afsim.errors import AfsimError
-from afsim.experiments.compare import CompareConfig, command_line, main, notes_for, run
+from afsim.experiments.compare import CompareConfig, main, notes_for, run
+from afsim.experiments.seats import strategies
 from afsim.importer import import_stacks
 from afsim.lens import LENSES
+from afsim.options import command_line
 from afsim.read_images import ImagesReader
 from afsim.read_patches import LearnAfPatchesReader
 from afsim.rollout import Arena
-from afsim.rows import FIELDS
+from afsim.rows import FIELDS, number
 from afsim.sensor import SENSORS
 from afsim.stackset import StackSet
 from tests.conftest import make_stack
@@ -82,7 +84,9 @@ def test_the_recorded_command_repeats_the_run(config: CompareConfig, tmp_path: P
     record = json.loads((config.out / "run.json").read_text(encoding="utf-8"))
     words = shlex.split(record["command"])
     assert words[:2] == ["afsim", "compare"]
-    assert tyro.cli(CompareConfig, args=words[2:]) == config
+    # Where the folders lie is no part of a run: of absolute paths the name is told.
+    named = replace(config, stacks=Path("set"), out=Path(out), quiet=False)
+    assert tyro.cli(CompareConfig, args=words[2:]) == named
     assert record["stacks"]["sha256"] == StackSet.open(config.stacks or "").digest
     assert {"afsim", "python", "numpy"} <= set(record["versions"])
 
@@ -101,7 +105,32 @@ def test_the_name_of_a_set_is_shown_as_it_is(
 
 
 def test_the_default_command_has_no_options() -> None:
-    assert command_line(CompareConfig()) == "afsim compare"
+    assert command_line("compare", CompareConfig()) == "afsim compare"
+
+
+def test_all_are_those_that_can_play_and_the_others_are_noted(stacks: StackSet, tmp_path: Path) -> None:
+    stacks.save(tmp_path / "set")
+    out = tmp_path / "out"
+    assert main(replace(TINY, policies="all,stay", steps=1, stacks=tmp_path / "set", out=out)) == 0
+    # Patches of 32 pixels have no room for a disparity.
+    played = {row["policy"] for row in read_rows(out)}
+    assert {"hill_climb", "sweep", "bayesian", "stay"} <= played
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for name in set(strategies()) - played:
+        assert f"{name} is left out: " in page
+
+
+def test_optimum_and_regret_are_of_the_cost(stacks: StackSet, tmp_path: Path) -> None:
+    config = replace(TINY, policies="random", steps=2)
+    plain, charged = (run(replace(config, cost=cost), stacks=stacks) for cost in ("error", "error,move=2"))
+    for one, other in zip(plain, charged, strict=True):
+        error, optimum = number(one, "exact_mae"), number(other, "optimum")
+        assert number(one, "regret") == pytest.approx(error - number(one, "optimum"))
+        assert number(other, "regret") == pytest.approx(error + 2.0 * number(other, "moves") - optimum)
+        assert optimum > number(one, "optimum")
+    stacks.save(tmp_path / "set")
+    main(replace(config, cost="error,move=2", stacks=tmp_path / "set", out=tmp_path / "out"))
+    assert "of the cost error,move=2" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_without_labels_errors_are_empty_and_the_notes_say_why(unlabelled_stacks: StackSet, tmp_path: Path) -> None:
@@ -166,7 +195,7 @@ def test_an_interrupted_run_leaves_nothing(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"policies": "stay,magic"}, "unknown policy 'magic'; expected one of: fixed"),
+        ({"policies": "stay,magic"}, "unknown policy 'magic'; expected one of: .*fixed"),
         ({"policies": "sweep:magic"}, "unknown focus measure 'magic'"),
         ({"policies": "stay:magic"}, "no option to choose, got 'magic'"),
         ({"policies": "fixed:12"}, r"must be in 0 \.\.\. 11, got 12"),
@@ -176,6 +205,7 @@ def test_an_interrupted_run_leaves_nothing(
         ({"sensor": "magic"}, "unknown sensor preset 'magic'"),
         ({"interpolation": "cubic"}, "unknown interpolation 'cubic'"),
         ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"baseline": "oracle"}, "unknown baseline 'oracle'; expected one of: random, stay, sweep"),
         ({"seed": -1}, "seed must be in 0"),
     ],
 )

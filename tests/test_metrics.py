@@ -130,6 +130,8 @@ def test_without_labels_everything_that_needs_one_is_withheld(unlabelled_stacks:
     needs_label = [name + end for name in PAPER_COLUMNS for end in ("", "_lo", "_hi")]
     needs_label += ["exact_mae", "success", "p95", "worst_start_mae", "focused_but_wrong", "reachable", "clamped"]
     needs_label += ["mae_reachable", "mae_unreachable", "exact_mae_reachable", "exact_mae_unreachable"]
+    compared = ("exact_mae", "success", "regret", "difference")
+    needs_label += [name + end for name in compared for end in ("_lo", "_hi")] + ["optimum", "regret", "difference"]
     withheld = {name for name, value in row.items() if isinstance(value, float) and math.isnan(value)}
     assert withheld == {*needs_label, "travel_um", "time_ms"}
     assert 0.0 < float(str(row["relative_sharpness"])) < 1.0

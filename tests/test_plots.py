@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from afsim.errors import AfsimError, WithheldError
-from afsim.plots import error_by_steps, frontier, save
+from afsim.plots import error_by_steps, save
 from afsim.rows import FIELDS
 
 POLICIES = ("contrast", "disparity", "network", "random")
@@ -52,10 +52,8 @@ def test_each_policy_has_a_band_that_spans_its_interval() -> None:
     assert (heights.y0, heights.y1) == pytest.approx((0.85 * 0.4, 1.2 * 2.0))
 
 
-@pytest.mark.parametrize("draw", [error_by_steps, frontier])
-def test_whole_stack_rows_are_dashed_levels(draw: object) -> None:
-    assert callable(draw)
-    figure = draw(make_rows())
+def test_whole_stack_rows_are_dashed_levels() -> None:
+    figure = error_by_steps(make_rows())
     assert line(figure, "I* peak (whole stack)")[1] == [2.2, 2.2]
     assert line(figure, "D* network (whole stack)")[1] == [0.9, 0.9]
 
@@ -66,19 +64,8 @@ def test_policies_differ_in_colour_and_in_marker() -> None:
     assert len({drawn.get_marker() for drawn in lines}) == len(POLICIES)
 
 
-def test_the_frontier_is_in_micrometres_unless_they_are_withheld() -> None:
-    figure = frontier(make_rows())
-    assert line(figure, "random")[0] == [31.0, 62.0, 93.0, 124.0, 155.0]
-    assert "µm" in figure.axes[0].get_xlabel()
-    figure = frontier([row | {"travel_um": math.nan} for row in make_rows()])
-    assert line(figure, "random")[0] == [4.0, 8.0, 12.0, 16.0, 20.0]
-    assert "slices" in figure.axes[0].get_xlabel()
-
-
-@pytest.mark.parametrize("draw", [error_by_steps, frontier])
-def test_without_labels_sharpness_is_drawn_and_the_axis_says_so(draw: object) -> None:
-    assert callable(draw)
-    figure = draw(unlabelled())
+def test_without_labels_sharpness_is_drawn_and_the_axis_says_so() -> None:
+    figure = error_by_steps(unlabelled())
     assert line(figure, "contrast")[1] == [0.9] * 5
     assert "sharpness" in figure.axes[0].get_ylabel()
     assert "withheld" in figure.axes[0].get_ylabel()
@@ -95,15 +82,15 @@ def test_what_cannot_be_drawn_is_refused_by_name() -> None:
     with pytest.raises(AfsimError, match=r"metric 'speed'.*rmse"):
         error_by_steps(make_rows(), metric="speed")
     with pytest.raises(AfsimError, match="no rows"):
-        frontier([])
+        error_by_steps([])
     with pytest.raises(WithheldError, match="relative_sharpness"):
-        frontier([row | {"relative_sharpness": math.nan} for row in unlabelled()])
+        error_by_steps([row | {"relative_sharpness": math.nan} for row in unlabelled()])
 
 
 def test_the_files_are_the_same_twice(tmp_path: Path) -> None:
-    first = save(frontier(make_rows()), tmp_path / "a", "frontier")
-    again = save(frontier(make_rows()), tmp_path / "b", "frontier")
-    assert [path.name for path in first] == ["frontier.png", "frontier.svg"]
+    first = save(error_by_steps(make_rows()), tmp_path / "a", "steps")
+    again = save(error_by_steps(make_rows()), tmp_path / "b", "steps")
+    assert [path.name for path in first] == ["steps.png", "steps.svg"]
     for one, other in zip(first, again, strict=True):
         assert one.read_bytes() == other.read_bytes()
 
