@@ -53,14 +53,14 @@ def park(state: LensState, table: FloatArray, lens: Numbers, exposure_ms: float)
         from_near = lens.approach == 1
         if lens.approach == 2:
             from_near = uniform_of(mix(mix(one["key"], first), np.uint64(7))) < 0.5
-        target = _wanted(one, _code(value_at(table, one["command"]), table, lens), table, lens)
+        target = wanted_um(one, code_of(value_at(table, one["command"]), table, lens), table, lens)
         # A stop lies beyond every command: the lens hangs back by half the loop at each of them.
         one["held"] = play(math.inf if from_near else -math.inf, target, lens.hysteresis)
-        low, high = _code(table[0], table, lens), _code(table[table.size - 1], table, lens)
-        lowest = min(one["held"], _wanted(one, low, table, lens) + lens.hysteresis)
-        highest = max(one["held"], _wanted(one, high, table, lens) - lens.hysteresis)
-        heat = lens.thermal * _kelvin(one, lens)
-        one["lowest"], one["highest"] = _index(lowest - heat, table), _index(highest - heat, table)
+        low, high = code_of(table[0], table, lens), code_of(table[table.size - 1], table, lens)
+        lowest = min(one["held"], wanted_um(one, low, table, lens) + lens.hysteresis)
+        highest = max(one["held"], wanted_um(one, high, table, lens) - lens.hysteresis)
+        heat = lens.thermal * kelvin_of(one, lens)
+        one["lowest"], one["highest"] = index_at(lowest - heat, table), index_at(highest - heat, table)
         one["begin"] = one["end"] = one["x"] = one["held"]
         one["since"] = _LONG_AGO
         _shake(one, lens)
@@ -69,7 +69,7 @@ def park(state: LensState, table: FloatArray, lens: Numbers, exposure_ms: float)
 
 # ---------------------------------------------------------------------- statics
 @compiled
-def _index(x: float, table: FloatArray) -> float:
+def index_at(x: float, table: FloatArray) -> float:
     """Return the fractional index of a lens extension; beyond the table along its last step."""
     above = min(max(int(np.searchsorted(table, x)), 1), table.size - 1)
     low = table[above - 1]
@@ -77,24 +77,24 @@ def _index(x: float, table: FloatArray) -> float:
 
 
 @compiled
-def _code(x: float, table: FloatArray, lens: Numbers) -> float:
+def code_of(x: float, table: FloatArray, lens: Numbers) -> float:
     """Return the driver's code nearest to a lens extension; 0 at the farthest index."""
     code = np.floor((x - table[0]) / lens.code_um + 0.5)
     return float(min(max(code, lens.code_low), lens.code_high))
 
 
 @compiled
-def _wanted(one: Any, code: float, table: FloatArray, lens: Numbers) -> float:
+def wanted_um(one: Any, code: float, table: FloatArray, lens: Numbers) -> float:
     """Return the extension in micrometres to which a code would take a lens without friction."""
     travel = lens.code_um * code
     share = travel / (table[table.size - 1] - table[0])
-    pushed = travel * (1.0 + one["gain"]) * (1.0 - lens.magnet * _kelvin(one, lens))
+    pushed = travel * (1.0 + one["gain"]) * (1.0 - lens.magnet * kelvin_of(one, lens))
     bow = 4.0 * one["bow"] * share * (1.0 - share)
     return float(table[0] + pushed + one["offset"] + bow - lens.sag_um * one["up"])
 
 
 @compiled
-def _kelvin(one: Any, lens: Numbers) -> float:
+def kelvin_of(one: Any, lens: Numbers) -> float:
     """Return how much warmer than at its calibration the lens is."""
     return float(one["kelvin"] + lens.warming * (1.0 - math.exp(-one["clock"] / lens.warmup_ms)))
 
@@ -138,7 +138,7 @@ def settle(
         if command[i] == one["command"]:
             continue
         x, v = _glide(one, lead_ms, lens)
-        wanted = _wanted(one, _code(value_at(table, command[i]), table, lens), table, lens)
+        wanted = wanted_um(one, code_of(value_at(table, command[i]), table, lens), table, lens)
         end = play(one["held"], wanted, lens.hysteresis)
         begin = _input(one, one["since"] + lead_ms, lens)
         step_um = (table[table.size - 1] - table[0]) / (table.size - 1)
@@ -163,7 +163,7 @@ def move(
         one["clock"] += lead_ms
         if command[i] != one["command"]:
             begin = _input(one, one["since"], lens)
-            wanted = _wanted(one, _code(value_at(table, command[i]), table, lens), table, lens)
+            wanted = wanted_um(one, code_of(value_at(table, command[i]), table, lens), table, lens)
             one["held"] = play(one["held"], wanted, lens.hysteresis)
             one["begin"], one["end"], one["since"] = begin, one["held"], 0.0
             one["command"] = command[i]
@@ -191,7 +191,7 @@ def _frame(one: Any, exposure_ms: float, table: FloatArray, lens: Numbers) -> No
     place = 0.0
     moments = 1 if _stands(one, lens) else MOMENTS
     for moment in range(moments):
-        place += _index(_seen(one, (moment + 0.5) / moments * exposure_ms, lens), table) / moments
+        place += index_at(_seen(one, (moment + 0.5) / moments * exposure_ms, lens), table) / moments
     one["position"] = place
 
 
@@ -210,7 +210,7 @@ def _seen(one: Any, after_ms: float, lens: Numbers) -> float:
     Heat shifts the focus of the glass wherever the lens is, so a lens that keeps its command drifts too.
     """
     place = _glide(one, after_ms, lens)[0] + one["push"] + one["tremble"]
-    return float(place - lens.thermal * _kelvin(one, lens))
+    return float(place - lens.thermal * kelvin_of(one, lens))
 
 
 @compiled
@@ -232,4 +232,4 @@ def trace(
             weights[i, 0] = 1.0
             continue
         for moment in range(moments):
-            positions[i, moment] = _index(_seen(one, (moment + 0.5) / moments * exposure_ms, lens), table)
+            positions[i, moment] = index_at(_seen(one, (moment + 0.5) / moments * exposure_ms, lens), table)
