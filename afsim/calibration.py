@@ -5,8 +5,6 @@ D dioptres, an object at D_o and the magnification m(D) = 1 / (1 - f D) of :func
 s and offset b vary over the field; :func:`afsim.calibrationfit.fit_calibration` finds them.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,17 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from afsim.checks import check_finite, check_number, check_whole
-from afsim.errors import AfsimError, StoreError
+from afsim.errors import AfsimError
 from afsim.optics import diopters_of_index, fractional_index, magnification, nearest_index
 from afsim.patch_disparity import get_estimator
-from afsim.staging import staged_files
+from afsim.recordfile import RecordFormat
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Rows = tuple[tuple[float, ...], ...]
 
-_FORMAT: Final = "afsim-disparity-calibration"
-_VERSION: Final = 1
+_FORMAT: Final = RecordFormat("afsim-disparity-calibration", 1, "calibration of disparity", "afsim calibrate")
 _SHIPPED: Final = Path(__file__).parent / "calibrations"
 
 
@@ -170,12 +167,7 @@ class DisparityCalibration:
         StoreError
             Where ``path`` is a folder or cannot be written.
         """
-        path = Path(path)
-        if path.is_dir():
-            raise StoreError(f"{path} is a folder; expected a file to write a calibration to")
         record = {
-            "format": _FORMAT,
-            "version": _VERSION,
             "estimator": self.estimator,
             "reach": self.reach,
             "focal_length_m": self.focal_length_m,
@@ -184,11 +176,7 @@ class DisparityCalibration:
             "errors": self.errors._asdict(),
             "provenance": self.provenance._asdict(),
         }
-        try:
-            with staged_files(path.parent) as folder:
-                (folder / path.name).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise StoreError(f"{path} cannot be written: {error}") from error
+        _FORMAT.write(path, record, indent=1)
 
     @classmethod
     def load(cls, path: str | Path) -> "DisparityCalibration":
@@ -199,8 +187,7 @@ class DisparityCalibration:
         StoreError
             Where the file is missing, is none, is damaged, or a newer version wrote it.
         """
-        record = _read(Path(path))
-        try:
+        with _FORMAT.reading(path) as record:
             errors = record["errors"]
             return cls(
                 record["estimator"],
@@ -216,10 +203,6 @@ class DisparityCalibration:
                 record["focal_length_m"],
                 Provenance(**record["provenance"]),
             )
-        except KeyError as error:
-            raise StoreError(f"{path} is damaged: {error} is missing") from error
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"{path} is damaged: {error}") from error
 
 
 def _check_errors(errors: ErrorModel) -> None:
@@ -233,21 +216,6 @@ def _check_errors(errors: ErrorModel) -> None:
     shares = check_finite("calibration: within_one", errors.within_one, table)
     if not ((shares >= 0) & (shares <= 1)).all():
         raise AfsimError(f"calibration: within_one must lie in 0 ... 1, got {shares}")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise StoreError(f"{path}: there is no such file; 'afsim calibrate' makes a calibration") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, OSError) as error:
-        raise StoreError(f"{path} is damaged or no calibration: expected JSON ({error})") from error
-    if not isinstance(record, Mapping) or record.get("format") != _FORMAT:
-        raise StoreError(f"{path} is no calibration of disparity: expected a JSON object of format {_FORMAT!r}")
-    version = record.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= _VERSION:
-        raise StoreError(f"{path} has version {version!r}; this afsim reads versions 1 to {_VERSION}")
-    return dict(record)
 
 
 def _rows(table: Any) -> Rows:

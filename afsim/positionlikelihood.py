@@ -4,12 +4,10 @@ Places are in steps: dioptres over the fitted table's mean step; where distances
 counts as the fitted range.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +15,14 @@ import numpy.typing as npt
 from afsim.calibration import DisparityCalibration, Provenance, shipped_calibration
 from afsim.checks import check_finite, check_number, check_whole
 from afsim.contrastlikelihood import CurveLikelihood
-from afsim.errors import AfsimError, StoreError
+from afsim.errors import AfsimError
 from afsim.measures import check_ratios, get_measure
 from afsim.optics import magnification
-from afsim.staging import staged_files
+from afsim.recordfile import RecordFormat
 
 FloatArray = npt.NDArray[np.float64]
 
-_FORMAT: Final = "afsim-focus-likelihood"
-_VERSION: Final = 1
+_FORMAT: Final = RecordFormat("afsim-focus-likelihood", 1, "focus likelihood", "afsim fit bayesian")
 _SHIPPED: Final = Path(__file__).parent / "models" / "bayesian.json"
 # Disparities whose views agree less are no reading: less likely right than wrong.
 LEAST_CONFIDENCE: Final = 0.5
@@ -152,12 +149,7 @@ class FocusLikelihood:
     # ------------------------------------------------------------------ on disk
     def save(self, path: str | Path) -> None:
         """Write it as JSON, aside and then renamed; a file that is there is replaced."""
-        target = Path(path)
-        if target.is_dir():
-            raise StoreError(f"{target} is a folder; expected a file to write a focus likelihood to")
         record = {
-            "format": _FORMAT,
-            "version": _VERSION,
             "measure": self.measure,
             "reach": self.reach,
             "step_diopters": self.step_diopters,
@@ -169,8 +161,7 @@ class FocusLikelihood:
             "confidence_noise": self.confidence_noise.round(3).tolist(),
             "provenance": self.provenance._asdict(),
         }
-        with staged_files(target.parent) as folder:
-            (folder / target.name).write_text(json.dumps(record) + "\n", encoding="utf-8")
+        _FORMAT.write(path, record)
 
     @classmethod
     def load(cls, path: str | Path) -> "FocusLikelihood":
@@ -181,8 +172,7 @@ class FocusLikelihood:
         StoreError
             Where the file is missing, is none, is damaged, or a newer version wrote it.
         """
-        record = _read(Path(path))
-        try:
+        with _FORMAT.reading(path) as record:
             seen = record["disparity"]
             return cls(
                 record["measure"],
@@ -196,10 +186,6 @@ class FocusLikelihood:
                 record["confidence_noise"],
                 Provenance(**record["provenance"]),
             )
-        except KeyError as error:
-            raise StoreError(f"{path} is damaged: {error} is missing") from error
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"{path} is damaged: {error}") from error
 
 
 def defocus_steps(
@@ -216,21 +202,6 @@ def defocus_steps(
     focus = np.asarray(places, dtype=np.float64) * step_diopters
     steps = (pixels - offset) / (slope * magnification(focus, calibration.focal_length_m) * step_diopters)
     return np.where(sure > LEAST_CONFIDENCE, steps, np.nan)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise StoreError(f"{path}: there is no such file; 'afsim fit bayesian' makes one") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, IsADirectoryError) as error:
-        raise StoreError(f"{path} is damaged or no focus likelihood: expected JSON ({error})") from error
-    if not isinstance(record, Mapping) or record.get("format") != _FORMAT:
-        raise StoreError(f"{path} is no focus likelihood: expected a JSON object of format {_FORMAT!r}")
-    version = record.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= _VERSION:
-        raise StoreError(f"{path} has version {version!r}; this afsim reads versions 1 to {_VERSION}")
-    return dict(record)
 
 
 @cache
