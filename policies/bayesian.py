@@ -46,8 +46,9 @@ class Bayesian(FocusPolicy):
     disparity (:class:`afsim.contrastlikelihood.CurveLikelihood`). While steps are left, every place to look is
     weighed by what the belief is expected to cost after it; the last move goes to where the belief costs least:
     with the mean absolute error as cost, its median. The search is over where the lens stands there and no look is
-    worth ``least_gain``, and with the last move: FOCUSED where the focus is within one index as likely as ``sure``,
-    else FAILED. It is FAILED after three looks that show nothing at all, too.
+    worth ``least_gain``: FOCUSED where the focus is within one index as likely as ``sure``, else FAILED. It is
+    FAILED after three looks that show nothing at all, too. The last move may end FOCUSED; unsure, it is still
+    searching.
 
     Attributes
     ----------
@@ -203,8 +204,10 @@ class Bayesian(FocusPolicy):
         within = self.space.within_one(chances, command, memory.extension)
         blind = np.isnan(memory.scores).all(axis=1) & np.isnan(memory.defocus).all(axis=1)
         nothing = blind & ((memory.looks >= _BLIND_LOOKS) | (steps_left <= 1))
-        over = nothing | (~looks & ((command == here) | (steps_left <= 1)))
-        verdict = np.where(~nothing & (within >= self.sure), Status.FOCUSED, Status.FAILED)
+        last, sure = steps_left <= 1, ~nothing & (within >= self.sure)
+        # Whoever is unsure when the steps are used up has not failed: more steps might tell, as for other searches.
+        over = nothing | np.where(last, sure, ~looks & (command == here))
+        verdict = np.where(sure, Status.FOCUSED, Status.FAILED)
         status = np.where(over, verdict, Status.SEARCHING)
         return np.where(ended | nothing, here, command).astype(np.float64), memory._replace(
             status=np.where(ended, memory.status, status).astype(np.int8),

@@ -162,8 +162,8 @@ def test_it_declares_where_it_stands_once_no_look_is_worth_it() -> None:
     np.testing.assert_array_equal(after.belief, memory.belief)
 
 
-@pytest.mark.parametrize(("sure", "status"), [(1e-9, Status.FOCUSED), (1.0 - 1e-9, Status.FAILED)])
-def test_the_last_move_ends_the_search_wherever_it_leads(sure: float, status: Status) -> None:
+@pytest.mark.parametrize(("sure", "status"), [(1e-9, Status.FOCUSED), (1.0 - 1e-9, Status.SEARCHING)])
+def test_the_last_move_is_in_focus_only_where_that_is_sure(sure: float, status: Status) -> None:
     policy, start = policy_of(sensor="contrast", sure=sure), np.array([0.0, 24.0, 48.0])
     seen = features_of(policy, np.array([20.0, 20.0, 20.0]), start)
     command, memory = look(policy, seen, start, 1)
