@@ -23,7 +23,6 @@ from afsim.costs import CostModel, least_times
 from afsim.errors import AfsimError
 from afsim.jit import over_lanes
 from afsim.likelihood import Likelihood
-from afsim.optics import lens_extension_um
 from afsim.taskspec import Timing
 
 FloatArray = npt.NDArray[np.float64]
@@ -151,10 +150,7 @@ def make_search_model(
     index = np.arange(n, dtype=np.float64)
     apart = index[:, None] - index[None, :]
     loss = cost.of_error(apart[:, :, None] + (_WITHIN if exact_truth else np.zeros(1))).mean(axis=2)
-    go = cost.move * (apart != 0.0) + cost.travel_index * np.abs(apart)
-    if cost.travel_um > 0.0 and diopters is not None:
-        um = check_finite("search model: extensions", lens_extension_um(diopters), (n,))
-        go = go + cost.travel_um * np.abs(um[:, None] - um[None, :])
+    go = cost.of_ways(n, diopters)
     step, end = least_times(timing or Timing(), exposure_ms)
     return SearchModel(prior, likelihood, loss, go, cost.time_ms * step, cost.time_ms * end)
 

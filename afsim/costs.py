@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from afsim.checks import check_number, check_switch
+from afsim.checks import check_finite, check_number, check_switch
 from afsim.errors import AfsimError, WithheldError
+from afsim.optics import lens_extension_um
 from afsim.options import from_text
 from afsim.rollout import Episodes
 from afsim.stackset import StackSet
@@ -68,6 +69,22 @@ class CostModel:
         """Return what errors (...) in indices cost; NaN where they are."""
         size = np.minimum(np.abs(np.asarray(error, dtype=np.float64)), self.cap)
         return np.asarray(self.error * (size**2 if self.squared else size))
+
+    def of_ways(self, n: int, diopters: npt.ArrayLike | None = None) -> FloatArray:
+        """Return what the way from each of n indices to each costs, (n, n): the move and the travel, but no time.
+
+        Raises
+        ------
+        AfsimError
+            Where micrometres are charged and ``diopters`` are not n distances.
+        """
+        index = np.arange(n, dtype=np.float64)
+        away = np.abs(index[:, None] - index[None, :])
+        ways = self.move * (away > 0.0) + self.travel_index * away
+        if self.travel_um > 0.0 and diopters is not None:
+            um = check_finite("cost travel_um: extensions", lens_extension_um(diopters), (n,))
+            ways = ways + self.travel_um * np.abs(um[:, None] - um[None, :])
+        return ways
 
     def of(self, episodes: Episodes, stacks: StackSet) -> FloatArray:
         """Return what each episode (E,) cost; NaN where the stack has no truth.

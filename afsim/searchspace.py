@@ -10,7 +10,6 @@ import numpy.typing as npt
 from afsim.belief import normalised
 from afsim.costs import CostModel, least_times
 from afsim.knownlens import KnownLens
-from afsim.optics import lens_extension_um
 from afsim.sensor import Sensor
 from afsim.taskspec import TaskSpec
 
@@ -87,13 +86,7 @@ class SearchSpace:
     @cached_property
     def go(self) -> FloatArray:
         """Cost (n, n) of the way from an index to another."""
-        index, cost = np.arange(self.spec.n), self.cost
-        away = np.abs(index[:, None] - index[None, :]).astype(np.float64)
-        total = cost.move * (away > 0) + cost.travel_index * away
-        if cost.travel_um > 0.0:
-            table = lens_extension_um(np.asarray(self.spec.diopters))
-            total += cost.travel_um * np.abs(table[:, None] - table[None, :])
-        return np.asarray(total)
+        return self.cost.of_ways(self.spec.n, self.spec.diopters)
 
     @property
     def step_cost(self) -> float:
