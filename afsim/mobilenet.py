@@ -169,20 +169,21 @@ class MobileNetV2(nn.Module):
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
     """Draw all weights anew, as the reference implementation does.
 
-    Convolutions, and linear layers that others follow, as He et al. (ICCV 2015), by fan-out; the last linear layer
-    with a standard deviation of 0.01, so that all logits begin nearly equal; biases 0.
+    Convolutions and linear layers as He et al. (ICCV 2015), by fan-out; the last of them with a standard deviation
+    of 0.01, so that all logits begin nearly equal; biases 0.
 
     Raises
     ------
     TypeError
         For a layer with weights that it does not know.
     """
-    linear = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    weighted = [layer for layer in network.modules() if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear)]
+    last = weighted[-1] if weighted else None
     for layer in network.modules():
-        if isinstance(layer, nn.Conv2d) or layer in linear[:-1]:
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", generator=generator)
-        elif isinstance(layer, nn.Linear):
+        if layer is last:
             nn.init.normal_(layer.weight, 0.0, 0.01, generator=generator)
+        elif layer in weighted:
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", generator=generator)
         elif isinstance(layer, nn.BatchNorm2d):
             layer.reset_parameters()
             continue

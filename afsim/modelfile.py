@@ -1,29 +1,20 @@
-"""Files of trained networks: weights as safetensors, everything else as JSON in their header. Nothing is unpickled.
+"""Files of trained networks: weights and how they were come by, in one file of tensors.
 
-The header's metadata has one entry, ``afsim``: format and version, family and configuration of the network, hash of
-the training set, seed, metrics, and how it was trained. A file is built again from this and from the registry of
-families (:data:`afsim.networks.FAMILIES`): it cannot name code to run.
+The header has family and configuration of the network, hash of the training set, seed, metrics, and how it was
+trained. A network is built again from this and from the registry of families (:data:`afsim.networks.FAMILIES`).
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
-
 from afsim.errors import AfsimError, StoreError
 from afsim.networks import FAMILIES, Config, FocusNetwork, empty_network, family_of
-from afsim.staging import staged_files
+from afsim.tensorfile import TensorFormat, check_tensors, read_tensors, write_tensors
 
-FORMAT: Final = "afsim-model"
-VERSION: Final = 1
-_ENTRY: Final = "afsim"
+_FORMAT: Final = TensorFormat("afsim-model", 1, "model")
 
 
 @dataclass(frozen=True)
@@ -67,25 +58,12 @@ def save(network: FocusNetwork, path: str | Path, record: ModelRecord) -> None:
     """
     path = Path(path)
     header = {
-        "format": FORMAT,
-        "version": VERSION,
         "family": family_of(network.config),
         "configuration": asdict(network.config),
         **asdict(record),
     }
-    try:
-        text = json.dumps(header, sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise AfsimError(f"the record of {path} must be finite numbers and plain JSON values: {error}") from error
     _record(header, str(path))
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    if bad := _not_finite(tensors):
-        raise AfsimError(f"the network to store in {path} has values in {bad!r} that are not finite")
-    try:
-        with staged_files(path.parent) as folder:
-            save_file(tensors, folder / path.name, metadata={_ENTRY: text})
-    except (OSError, SafetensorError) as error:
-        raise StoreError(f"{path} cannot be written: {error}") from error
+    write_tensors(path, network.state_dict(), header, _FORMAT)
 
 
 def load(path: str | Path) -> Model:
@@ -98,9 +76,9 @@ def load(path: str | Path) -> Model:
         fit the configuration or are not finite; the message names the file and what is wrong in it.
     """
     path = Path(path)
-    header, tensors = _read(path, with_tensors=True)
+    header, tensors = read_tensors(path, _FORMAT)
     network = empty_network(_config(header, path))
-    _check_tensors(tensors, network.state_dict(), path)
+    check_tensors(tensors, network.state_dict(), path)
     network.load_state_dict(tensors, assign=True)
     return Model(network.eval(), _record(header, str(path)))
 
@@ -108,39 +86,8 @@ def load(path: str | Path) -> Model:
 def read_record(path: str | Path) -> tuple[Config, ModelRecord]:
     """Read configuration and record of a stored network, not its weights; errors as for :func:`load`."""
     path = Path(path)
-    header, _ = _read(path, with_tensors=False)
+    header, _ = read_tensors(path, _FORMAT, with_tensors=False)
     return _config(header, path), _record(header, str(path))
-
-
-def _read(path: Path, *, with_tensors: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    if not path.is_file():
-        raise StoreError(f"there is no model file {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            header = _header(metadata, path)
-            names = list(file.keys()) if with_tensors else []
-            # Copied: else where weights lie in memory, and so how sums are rounded, would depend on the file.
-            return header, {name: file.get_tensor(name).clone() for name in names}
-    except (OSError, SafetensorError) as error:
-        raise StoreError(f"{path} is no safetensors file, or damaged: {error}") from error
-
-
-def _header(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
-    try:
-        header = json.loads(metadata.get(_ENTRY, "null"))
-    except ValueError as error:
-        raise StoreError(f"{path}: the entry {_ENTRY!r} of its header is damaged: {error}") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise StoreError(f"{path} is a safetensors file, but no model of afsim (format {FORMAT!r})")
-    version = header.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise StoreError(f"{path}: version must be a whole number from 1, got {version!r}")
-    if version > VERSION:
-        raise StoreError(
-            f"{path} has version {version} of the format; this afsim reads up to {VERSION}: update afsim"
-        )
-    return header
 
 
 def _config(header: Mapping[str, Any], path: Path) -> Config:
@@ -173,23 +120,3 @@ def _record(header: Mapping[str, Any], where: str) -> ModelRecord:
     if not isinstance(training, dict):
         raise StoreError(f"{where}: training must be settings by name, got {training!r}")
     return ModelRecord(data, seed, dict(metrics or {}), training)
-
-
-def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
-    for name in sorted(expected.keys() - tensors.keys()):
-        raise StoreError(f"{path}: weights {name!r} are missing")
-    for name in sorted(tensors.keys() - expected.keys()):
-        raise StoreError(f"{path}: weights {name!r} are not part of such a network")
-    for name, wanted in expected.items():
-        found = tensors[name]
-        if found.shape != wanted.shape or found.dtype != wanted.dtype:
-            raise StoreError(
-                f"{path}: weights {name!r} must be {wanted.dtype} of shape {tuple(wanted.shape)}, "
-                f"got {found.dtype} of shape {tuple(found.shape)}"
-            )
-    if bad := _not_finite(tensors):
-        raise StoreError(f"{path}: weights {bad!r} have values that are not finite")
-
-
-def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    return next((name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())), None)

@@ -30,6 +30,11 @@ from afsim.networkinput import (
 # Where lanes have observed more than this share of the slices, the whole input is convolved. Measured on one core:
 # the gathered convolution breaks even at 12 to 24 of 49 slices, forward and backward, for widths of 0.25 to 4.
 _DENSE_SHARE: Final = 0.25
+# The compact network reads its map with these dilated convolutions of 5, so it sees 14 indices to each side; with
+# planes of what was seen, the command in force and the position beside the map (our choice).
+_DILATIONS: Final = (1, 2, 4)
+_MAP_FILTERS: Final = 32
+_MAP_PLANES: Final = 3
 # More would be no compact network; a damaged file shall not ask for terabytes.
 _MOST_UNITS: Final = 65536
 
@@ -68,29 +73,28 @@ class CompactConfig:
     n, views : int
         As in :class:`OneHotConfig`.
     width : float
-        Width multiplier of the trunk; 0.35 is the reference implementations' smallest published model.
+        Width multiplier of the trunk; at 0.5 all six networks of the paper's problems fit into 15 MB.
     features : int
         What is kept of each slice: 256 numbers, a fifth of MobileNetV2's, so 1 KiB (our choice).
     hidden : int
-        Units of the layer between features and logits (our choice).
-    relative : bool
-        Whether the head has 2n-1 logits, of moves from the command in force, of which the n possible ones are
-        taken. What a slice's blur and disparity tell is a distance to move, nearly the same wherever the lens is.
+        Units of the layer between features and what is said of each move (our choice).
+    channels : int
+        Numbers that a slice says of each move (our choice).
     mean_scaled : bool
         Whether each slice is taken relative to its mean, so that brightness does not matter.
     difference : bool
         Whether two views are given as their sum and difference rather than as left and right. On images that differ
         by their disparity alone a network learns with it within 400 steps, and without it nothing.
     dropout : float
-        Before the last layer.
+        Of the hidden units.
     """
 
     n: int = 49
     views: int = 2
-    width: float = 0.35
+    width: float = 0.5
     features: int = 256
-    hidden: int = 256
-    relative: bool = True
+    hidden: int = 128
+    channels: int = 8
     mean_scaled: bool = True
     difference: bool = True
     dropout: float = 0.0
@@ -99,7 +103,7 @@ class CompactConfig:
         _check_common(self)
         check_whole("features of the network", self.features, least=1, most=_MOST_UNITS)
         check_whole("hidden units of the network", self.hidden, least=1, most=_MOST_UNITS)
-        check_switch("relative", self.relative)
+        check_whole("channels of the network's map", self.channels, least=1, most=_MOST_UNITS)
         check_switch("mean_scaled", self.mean_scaled)
         check_switch("difference", self.difference)
 
@@ -127,17 +131,24 @@ class OneHotNetwork(nn.Module):
 
     def forward(self, observations: Observations) -> Tensor:
         """Return the logits (N, n)."""
-        return self.from_responses(self.responses(observations))
+        return _composed(self, observations)
 
-    def responses(self, observations: Observations) -> Tensor:
-        """Return the first layer's responses (N, 32 width, H/2, W/2)."""
-        images = as_views(observations.images, self.config.views)
-        indices, lanes, count = observations.indices, observations.lanes, observations.lane_count
+    def features(self, images: Tensor, commands: Tensor, regions: Tensor) -> Tensor:
+        """Return what is kept of each slice: all of it, as the network's views (M, V, H, W).
+
+        Its parameters are those of :meth:`CompactNetwork.features`.
+        """
+        return as_views(images, self.config.views)
+
+    def from_features(
+        self, features: Tensor, commands: Tensor, lanes: Tensor, regions: Tensor, current: Tensor
+    ) -> Tensor:
+        """Return the logits (N, n) of lanes that saw these slices; as :meth:`CompactNetwork.from_features`."""
+        indices, count = nearest_index(commands), len(regions)
         first = self.backbone.trunk.first
-        if len(images) > _DENSE_SHARE * count * self.config.n:
-            responses: Tensor = first(one_hot(images, indices, lanes, count, self.config.n))
-            return responses
-        return gathered_convolution(images, indices, lanes, first.weight, count)
+        if len(features) > _DENSE_SHARE * count * self.config.n:
+            return self.from_responses(first(one_hot(features, indices, lanes, count, self.config.n)))
+        return self.from_responses(gathered_convolution(features, indices, lanes, first.weight, count))
 
     def from_responses(self, responses: Tensor) -> Tensor:
         """Return the logits (N, n) from (sums of) the first layer's responses.
@@ -147,48 +158,52 @@ class OneHotNetwork(nn.Module):
         return self.backbone.from_responses(responses)
 
 
-class Pooled(NamedTuple):
-    """What the compact network remembers of a set of slices, in any order.
-
-    Sum and largest of their features, (N, features) each, and their number (N,), all floating point.
-    """
-
-    total: Tensor
-    largest: Tensor
-    number: Tensor
-
-
 class CompactNetwork(nn.Module):
-    """The same small trunk for each slice; features pooled by mean and maximum; a head for the logits.
+    """The same small trunk for each slice; what they say of each index is added up, then read along the indices.
 
-    Mean and maximum do not depend on the order, and a head on pooled features can stand for any function of a set
-    (Zaheer et al., "Deep sets", NeurIPS 2017). Against sums of first-layer responses this is what a policy can use:
-    a slice's features do not depend on the other slices, so they are computed once for each slice of a stack and
-    cached, and what a lane has seen is 2 x 256 numbers rather than a map of 64 x 64 x 32. The price: slices are
-    compared by their features, not pixel by pixel.
+    A slice's blur and disparity tell how far to move, nearly the same wherever the lens is. So each slice says
+    ``channels`` numbers of each of the 2n-1 moves; laid over the indices that these moves lead to, they are summed
+    over the slices that were seen, as evidence is (logarithms of likelihoods add), and do not depend on their order
+    (Zaheer et al., "Deep sets", NeurIPS 2017). Three convolutions along the indices make logits of the sums, so
+    slices can be compared with their neighbours too, as contrast must be.
+
+    A slice's features do not depend on the other slices: for a policy they are computed once for each slice of a
+    stack, and what a lane remembers are 256 numbers a slice rather than images. The price: slices are compared by
+    their features, not pixel by pixel.
     """
 
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
         self.config = config
         self.trunk = Trunk(config.views + 3, config.width, config.features)
-        outputs = 2 * config.n - 1 if config.relative else config.n
-        self.head = nn.Sequential(
-            nn.Linear(2 * self.trunk.features + 1, config.hidden),
+        self.evidence = nn.Sequential(
+            nn.Linear(self.trunk.features + 1, config.hidden),
             nn.ReLU(),
             nn.Dropout(config.dropout),
-            nn.Linear(config.hidden, outputs),
+            nn.Linear(config.hidden, config.channels * (2 * config.n - 1)),
         )
+        channels, layers = config.channels + _MAP_PLANES, list[nn.Module]()
+        for dilation in _DILATIONS:
+            layers += [nn.Conv1d(channels, _MAP_FILTERS, 5, padding=2 * dilation, dilation=dilation), nn.ReLU()]
+            channels = _MAP_FILTERS
+        self.reading = nn.Sequential(*layers, nn.Conv1d(channels, 1, 1))
 
     def forward(self, observations: Observations) -> Tensor:
         """Return the logits (N, n)."""
-        regions = observations.regions[observations.lanes]
-        features = self.features(observations.images, observations.commands, regions)
-        pooled = self.pool(features, observations.lanes, observations.lane_count)
-        return self.from_pooled(pooled, observations.current)
+        return _composed(self, observations)
 
     def features(self, images: Tensor, commands: Tensor, regions: Tensor) -> Tensor:
-        """Return the features (M, features) of images (M, V, H, W) with commands (M,) and regions (M, 2)."""
+        """Return what is kept of each slice, (M, features).
+
+        Parameters
+        ----------
+        images : (M, V, H, W) tensor
+            Observed slices.
+        commands : (M,) tensor
+            Their commands.
+        regions : (M, 2) tensor
+            Where in the field each was taken.
+        """
         images = as_views(images, self.config.views)
         if self.config.mean_scaled:
             images = relative_to_mean(images)
@@ -197,38 +212,58 @@ class CompactNetwork(nn.Module):
         features: Tensor = self.trunk(with_planes(images, commands, regions, self.config.n))
         return features
 
-    def pool(self, features: Tensor, lanes: Tensor, lane_count: int) -> Pooled:
-        """Return what N lanes remember of features (M, features) that belong to ``lanes`` (M,)."""
-        where = lanes[:, None].expand_as(features)
-        largest = features.new_zeros((lane_count, features.shape[1]))
-        return Pooled(
-            sum_over_lanes(features, lanes, lane_count),
-            largest.scatter_reduce(0, where, features, "amax", include_self=False),
-            sum_over_lanes(torch.ones_like(features[:, 0]), lanes, lane_count),
+    def from_features(
+        self, features: Tensor, commands: Tensor, lanes: Tensor, regions: Tensor, current: Tensor
+    ) -> Tensor:
+        """Return the logits (N, n) of N lanes that have seen M slices.
+
+        Parameters
+        ----------
+        features : (M, ...) tensor
+            What :meth:`features` keeps of the slices, none of them twice in a lane.
+        commands, lanes : (M,) tensors
+            The command of each, and the lane that it belongs to.
+        regions : (N, 2) tensor
+            Of the lanes.
+        current : (N,) tensor
+            The command in force in each lane.
+        """
+        n, count = self.config.n, len(regions)
+        position = lens_position(commands, n)[:, None].to(features.dtype)
+        said = self.evidence(torch.cat((features, position), dim=1))
+        # Summed in full precision, in mixed precision too: there may be 49 of them.
+        said = said.to(torch.promote_types(said.dtype, torch.float32))
+        moves = said.reshape(len(features), self.config.channels, 2 * n - 1)
+        evidence = sum_over_lanes(absolute(moves, commands, n), lanes, count)
+        indices = torch.arange(n, device=features.device)
+        seen = nn.functional.one_hot(nearest_index(commands), n).to(evidence.dtype)
+        planes = (
+            sum_over_lanes(seen, lanes, count),
+            (indices == nearest_index(current)[:, None]).to(evidence.dtype),
+            lens_position(indices, n).to(evidence.dtype).expand(count, n),
         )
-
-    def add(self, pooled: Pooled, features: Tensor) -> Pooled:
-        """Return the memory of N lanes after each saw one slice more, with features (N, features)."""
-        largest = torch.maximum(pooled.largest, features)
-        return Pooled(pooled.total + features, largest, pooled.number + 1.0)
-
-    def from_pooled(self, pooled: Pooled, current: Tensor) -> Tensor:
-        """Return the logits (N, n) of lanes whose command in force is ``current`` (N,)."""
-        mean = pooled.total / pooled.number[:, None]
-        position = lens_position(current, self.config.n)[:, None].to(mean.dtype)
-        logits: Tensor = self.head(torch.cat((mean, pooled.largest, position), dim=1))
-        return absolute_logits(logits, current, self.config.n) if self.config.relative else logits
+        read: Tensor = self.reading(torch.cat((evidence, torch.stack(planes, dim=1)), dim=1))[:, 0]
+        return evidence[:, 0] + read
 
 
-def absolute_logits(moves: Tensor, current: Tensor, n: int) -> Tensor:
-    """Return the logits (N, n) of indices from those of moves (N, 2n-1), a move of -(n-1) first.
+def _composed(network: "FocusNetwork", observations: Observations) -> Tensor:
+    images, commands, lanes, regions, current = observations
+    features = network.features(images, commands, regions[lanes])
+    return network.from_features(features, commands, lanes, regions, current)
 
-    From the command ``current`` (N,) only n of the moves lead to an index; the others are left out.
+
+def absolute(moves: Tensor, commands: Tensor, n: int) -> Tensor:
+    """Return what is said of indices (M, C, n), from what is said of moves (M, C, 2n-1), a move of -(n-1) first.
+
+    From a command (M,) only n of the moves lead to an index; the others are left out.
     """
-    if moves.shape != (len(current), 2 * n - 1):
-        raise AfsimError(f"expected logits of {2 * n - 1} moves for {len(current)} lanes, got {tuple(moves.shape)}")
-    first = n - 1 - nearest_index(current)
-    return moves.gather(1, first[:, None] + torch.arange(n, device=moves.device))
+    if moves.ndim != 3 or len(moves) != len(commands) or moves.shape[2] != 2 * n - 1:
+        raise AfsimError(
+            f"expected (M, C, {2 * n - 1}) of moves from {len(commands)} commands, got {tuple(moves.shape)}"
+        )
+    first = n - 1 - nearest_index(commands)
+    which = first[:, None, None] + torch.arange(n, device=moves.device)
+    return moves.gather(2, which.expand(-1, moves.shape[1], -1))
 
 
 FocusNetwork = OneHotNetwork | CompactNetwork

@@ -33,7 +33,7 @@ def staged_folder(target: Path, *, may_replace: bool = False) -> Iterator[Path]:
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
     try:
         yield aside
-        _give_usual_permissions(aside)
+        give_usual_permissions(aside)
         _check_free(target, may_replace)
         take_name(aside, target)
     finally:
@@ -90,8 +90,8 @@ def _remove_empty(folders: list[Path]) -> None:
             folder.rmdir()
 
 
-def _give_usual_permissions(folder: Path) -> None:
-    """Undo the private mode of ``mkdtemp``: the folder gets what ``mkdir`` would have given it."""
+def give_usual_permissions(path: Path) -> None:
+    """Undo the private mode of temporary folders and files: they get what ``mkdir`` or ``open`` gives."""
     mask = os.umask(0)
     os.umask(mask)
-    folder.chmod(0o777 & ~mask)
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)

@@ -119,6 +119,12 @@ def test_what_cannot_be_stored_leaves_the_old_file(stored: Path) -> None:
     assert len(list(stored.parent.iterdir())) == 1
 
 
+def test_files_may_be_read_by_whom_other_files_may_be_read(stored: Path) -> None:
+    other = stored.with_name("other")
+    other.touch()
+    assert stored.stat().st_mode == other.stat().st_mode
+
+
 def test_a_folder_that_is_a_file_is_named(stored: Path) -> None:
     with pytest.raises(StoreError, match="is a file"):
         save(make_network(CONFIG, 0), stored / "inside.safetensors", RECORD)
@@ -158,7 +164,7 @@ FIRST = "trunk.first.weight"
         (configured(width=1e9), "configuration: the network's width"),
         (configured(n="49"), "configuration: number of slices"),
         (configured(features=16), "'trunk.rest.*' must be torch.float32 of shape .*got"),
-        (configured(relative=False), "'head.3.weight' must be"),
+        (configured(channels=4), "'evidence.3.weight' must be"),
         (set_header(data=None), "data must be"),
         (set_header(seed="x"), "seed must be"),
         (set_header(metrics={"MAE": None}), "metrics must be"),

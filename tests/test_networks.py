@@ -20,7 +20,7 @@ from afsim.networks import (
     FocusNetwork,
     OneHotConfig,
     OneHotNetwork,
-    absolute_logits,
+    absolute,
     empty_network,
     infer,
     make_network,
@@ -33,7 +33,6 @@ SMALL: dict[str, Config] = {
     "one-hot": OneHotConfig(n=N, width=0.1),
     "one-hot, green": OneHotConfig(n=N, views=1, width=0.1),
     "compact": CompactConfig(n=N, width=0.1, features=16, hidden=16),
-    "compact, absolute": CompactConfig(n=N, width=0.1, features=16, hidden=16, relative=False),
     "compact, left and right": CompactConfig(n=N, width=0.1, features=16, hidden=16, difference=False),
     "compact, green": CompactConfig(n=N, views=1, width=0.1, features=16, hidden=16),
 }
@@ -145,23 +144,29 @@ def test_whole_stacks_go_the_same_way(network: FocusNetwork) -> None:
     assert infer(network, observe_stacks(stacks(), np.zeros((2, 2)))).shape == (2, N)
 
 
-@pytest.mark.parametrize("name", ["compact", "compact, absolute"])
-def test_the_compact_family_remembers_one_slice_after_the_other(name: str) -> None:
-    network, observations = _settled(name), seen([(0, 2), (0, 5), (0, 7)], lanes=1)
-    assert isinstance(network, CompactNetwork)
-    regions = observations.regions[observations.lanes]
+def test_a_decision_follows_from_what_is_kept_of_each_slice(network: FocusNetwork) -> None:
+    observations = seen([(0, 2), (1, 8), (0, 5), (0, 7)])
+    images, commands, lanes, regions, current = observations
     with torch.no_grad():
-        features = network.features(observations.images, observations.commands, regions)
-        memory = network.pool(features[:1], torch.tensor([0]), 1)
-        for feature in features[1:]:
-            memory = network.add(memory, feature[None])
-        logits = network.from_pooled(memory, observations.current)
-    assert features.shape == (3, 16)
+        each = [
+            network.features(images[i : i + 1], commands[i : i + 1], regions[lanes[i : i + 1]])
+            for i in range(len(images))
+        ]
+        logits = network.from_features(torch.cat(each), commands, lanes, regions, current)
     torch.testing.assert_close(logits, infer(network, observations), rtol=1e-3, atol=1e-5)
 
 
+def test_the_compact_family_keeps_few_numbers_of_a_slice() -> None:
+    observations = seen(SETS)
+    with torch.no_grad():
+        kept = _settled("compact").features(
+            observations.images, observations.commands, observations.regions[observations.lanes]
+        )
+    assert kept.shape == (5, 16)
+
+
 def test_the_compact_family_is_given_lens_and_region() -> None:
-    network, observations = _settled("compact, absolute"), seen([(0, 2), (1, 6)])
+    network, observations = _settled("compact"), seen([(0, 2), (1, 6)])
     logits = infer(network, observations)
     for changes in ({"commands": observations.commands + 1.0}, {"regions": -observations.regions}):
         assert (infer(network, observations._replace(**changes)) - logits).abs().max() > 1e-6
@@ -182,19 +187,13 @@ def test_brightness_matters_only_without_scaling_by_the_mean(mean_scaled: bool, 
     assert torch.allclose(features, darker, rtol=1e-4, atol=0.0) != depends
 
 
-def test_moves_from_the_command_in_force_lead_to_indices() -> None:
-    moves = torch.arange(-4.0, 5.0).repeat(3, 1)  # each logit says its own move
-    logits = absolute_logits(moves, torch.tensor([0.0, 4.0, 1.6]), 5)
-    assert logits.tolist() == [[0, 1, 2, 3, 4], [-4, -3, -2, -1, 0], [-2, -1, 0, 1, 2]]
-    with pytest.raises(AfsimError, match="9 moves"):
-        absolute_logits(moves[:, 1:], torch.zeros(3), 5)
-
-
-def test_the_head_of_moves_has_one_for_each() -> None:
-    for relative, outputs in ((True, 2 * N - 1), (False, N)):
-        network = empty_network(CompactConfig(n=N, relative=relative))
-        assert isinstance(network, CompactNetwork)
-        assert [*network.head.parameters()][-1].shape == (outputs,)
+def test_moves_from_a_command_lead_to_indices() -> None:
+    moves = torch.arange(-4.0, 5.0).repeat(3, 2, 1)  # each says its own move
+    said = absolute(moves, torch.tensor([0.0, 4.0, 1.6]), 5)
+    assert said.shape == (3, 2, 5)
+    assert said[:, 1].tolist() == [[0, 1, 2, 3, 4], [-4, -3, -2, -1, 0], [-2, -1, 0, 1, 2]]
+    with pytest.raises(AfsimError, match=r"9\) of moves"):
+        absolute(moves[:, :, 1:], torch.zeros(3), 5)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -232,7 +231,8 @@ def test_registered_families_take_their_own_configurations() -> None:
         ("one-hot", {"dropout": 1.0}, "dropout"),
         ("compact", {"hidden": 0}, "hidden"),
         ("compact", {"features": 0}, "features"),
-        ("compact", {"relative": 1}, "relative"),
+        ("compact", {"channels": 0}, "channels"),
+        ("compact", {"difference": 1}, "difference"),
         ("compact", {"dropout": "much"}, "dropout"),
     ],
 )
