@@ -14,7 +14,7 @@ from afsim.options import fold
 T = TypeVar("T")
 
 # Options that name a preset, whose fields can be changed one by one: --lens worn_warm --lens.hysteresis 0
-_PRESETS = ("lens", "sensor", "timing", "cost")
+_PRESETS = ("lens", "sensor", "timing", "cost", "recipe", "network", "augmentation")
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -169,6 +169,13 @@ def _calibrate(words: list[str]) -> int:
     return main(_parse(CalibrateConfig, "calibrate", words))
 
 
+def _train(words: list[str]) -> int:
+    """Train a network of the paper's problems on a set: i1, d1, i1-2step, d1-2step, ..., i-star, d-star."""
+    from afsim.experiments.train import TrainConfig, main
+
+    return main(_parse(TrainConfig, "train", words))
+
+
 _FIT_USAGE = """usage: afsim fit bayesian --stacks SET --out FILE [options]
        afsim fit bayesian --help
 The calibration of a disparity estimator is fitted by 'afsim calibrate'."""
@@ -251,6 +258,7 @@ _COMMANDS = {
     "data": _data,
     "calibrate": _calibrate,
     "fit": _fit,
+    "train": _train,
     "play": _play,
     "trace": _trace,
     "study": _study,

@@ -97,7 +97,7 @@ def convert(text: str, like: Any, where: str) -> Any:
         raise AfsimError(f"{where}: expected {kind}, got {text!r}") from None
 
 
-def command_line(command: str, config: "DataclassInstance") -> str:
+def command_line(command: str, config: "DataclassInstance", positional: Sequence[str] = ()) -> str:
     """Return the shell command ``afsim COMMAND ...`` that repeats a run.
 
     It has the options that are required or differ from the defaults, in the configuration's order, ``quiet`` left
@@ -110,6 +110,8 @@ def command_line(command: str, config: "DataclassInstance") -> str:
         The words after ``afsim``: ``"study table1"``.
     config : dataclass
         Its options.
+    positional : sequence of str
+        Those that are words of their own, without a name.
     """
     words = ["afsim", *command.split()]
     for field in fields(config):
@@ -117,7 +119,9 @@ def command_line(command: str, config: "DataclassInstance") -> str:
         if field.name == "quiet" or value is None or value == _default(field):
             continue
         option = field.name.replace("_", "-")
-        if isinstance(value, bool):
+        if field.name in positional:
+            words.append(_word(value))
+        elif isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
         else:
             words += [f"--{option}", *map(_word, value if isinstance(value, tuple) else (value,))]
