@@ -14,6 +14,7 @@ from afsim.policies.fixed_index import FixedIndex
 from afsim.policies.full_sweep import FullSweep
 from afsim.policies.hill_climb import HillClimb
 from afsim.policies.hybrid import Hybrid
+from afsim.policies.learned import LearnedD1, LearnedI1
 from afsim.policies.one_sided import OneSided
 from afsim.policies.oracle import Oracle
 from afsim.policies.pdaf import Pdaf
@@ -47,6 +48,8 @@ POLICIES: Final[dict[str, type[FocusPolicy]]] = {
     "pdaf": Pdaf,
     "hybrid": Hybrid,
     "bayesian": Bayesian,
+    "learned-i1": LearnedI1,
+    "learned-d1": LearnedD1,
 }
 
 
@@ -102,6 +105,8 @@ __all__ = [
     "GoldenSection",
     "HillClimb",
     "Hybrid",
+    "LearnedD1",
+    "LearnedI1",
     "OneSided",
     "Oracle",
     "Pdaf",

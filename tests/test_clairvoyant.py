@@ -15,13 +15,14 @@ from afsim.clairvoyant import QUADRATURE_INDEX, clairvoyant_bound, longest_step_
 from afsim.costs import CostModel
 from afsim.errors import AfsimError, WithheldError
 from afsim.lens import LENSES, Lens
-from afsim.policies import POLICIES, make
+from afsim.policies import POLICIES
 from afsim.rollout import Arena, Episodes
 from afsim.stackset import StackSet
 from afsim.task import FocusTask
 from afsim.taskspec import Timing
 from tests.conftest import make_stack
 from tests.rig import one_error
+from tests.seating import make
 
 COSTS = {
     "error": CostModel(),

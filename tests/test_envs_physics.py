@@ -18,13 +18,14 @@ from afsim.camera import Camera
 from afsim.envs import AutofocusEnv, AutofocusVectorEnv
 from afsim.errors import AfsimError, WithheldError
 from afsim.lens import LENSES, make_lens
-from afsim.policies import POLICIES, make
+from afsim.policies import POLICIES
 from afsim.rollout import Arena, Episodes
 from afsim.sensor import SENSORS, make_sensor
 from afsim.stackset import StackSet
 from afsim.task import FocusTask
 from afsim.taskspec import make_timing
 from tests.conftest import make_stack
+from tests.seating import make
 
 WORST: dict[str, Any] = {"lens": "worn_warm", "sensor": "dark"}
 

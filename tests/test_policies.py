@@ -9,10 +9,11 @@ import pytest
 from afsim.camera import Camera
 from afsim.errors import AfsimError, PrivilegedPolicyError
 from afsim.keys import lane_keys
-from afsim.policies import POLICIES, make
+from afsim.policies import POLICIES
 from afsim.policy import REQUIREMENTS, FocusPolicy, Knowledge, Predictor, Status, restart
 from afsim.stackset import StackSet
 from afsim.task import FocusTask, Observation, TaskSpec
+from tests.seating import make
 
 PRIVILEGED = {"stack", "truth"}
 OPEN = [name for name, kind in POLICIES.items() if not kind.requires & PRIVILEGED]

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from afsim.errors import AfsimError
-from afsim.policies import POLICIES, make
+from afsim.policies import POLICIES
 from afsim.policies.text import known_options, split_policy
 from afsim.task import TaskSpec
+from tests.seating import make
 
 SPEC = TaskSpec(12, 2, 64, 64, 5, diopters=tuple(np.linspace(0.3, 9.8, 12).tolist()))
 

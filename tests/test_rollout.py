@@ -12,12 +12,13 @@ from afsim import rollout
 from afsim.camera import Camera
 from afsim.errors import AfsimError
 from afsim.optics import lens_extension_um, lta49_diopters
-from afsim.policies import POLICIES, make
+from afsim.policies import POLICIES
 from afsim.policy import FocusPolicy, Status
 from afsim.rollout import Arena, Episodes, budgets
 from afsim.stackset import StackSet
 from afsim.task import FocusTask, Observation
 from tests.conftest import make_stack
+from tests.seating import make
 
 UNPRIVILEGED = [name for name, kind in POLICIES.items() if not kind.requires & {"stack", "truth"}]
 

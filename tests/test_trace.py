@@ -11,13 +11,14 @@ from afsim.errors import AfsimError
 from afsim.keys import Keys
 from afsim.lens import LENSES, make_lens
 from afsim.measures import mean_local_norm_dist_sq
-from afsim.policies import POLICIES, make
+from afsim.policies import POLICIES
 from afsim.policy import Features, FloatArray, FocusPolicy, Knowledge, Status
 from afsim.rollout import Arena
 from afsim.sensor import make_sensor
 from afsim.stackset import StackSet
 from afsim.task import FocusTask, Observation
 from afsim.trace import Trace, fork, record
+from tests.seating import make
 
 BUDGET = 4
 # Stack 3 is sharpest at 6.6.

@@ -1,0 +1,37 @@
+"""Policies for tests of what all of them promise: trained ones get a network for stacks of any number of slices."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from afsim import policies
+from afsim.modelfile import ModelRecord, save
+from afsim.modelkinds import model_kind
+from afsim.networks import CompactConfig, make_network
+from afsim.policies import POLICIES
+from afsim.policies.learned import LearnedSingle
+from afsim.policy import FocusPolicy
+from afsim.task import TaskSpec
+
+
+def make(name: str, spec: TaskSpec, **options: Any) -> FocusPolicy:
+    """Return a policy as :func:`afsim.policies.make` does; of a trained one the network fits the task."""
+    kind = POLICIES.get(name)
+    if kind is not None and issubclass(kind, LearnedSingle):
+        options = {"model": str(tiny_network(kind.kind, spec.n)), **options}
+    return policies.make(name, spec, **options)
+
+
+@cache
+def tiny_network(kind: str, n: int) -> Path:
+    """Return the file of an untrained network for stacks of n slices; it is removed with the process."""
+    config = CompactConfig(n=n, views=model_kind(kind).views, width=0.1, features=16, hidden=16)
+    path = Path(_folder().name) / f"{kind}-{n}.safetensors"
+    save(make_network(config, 0), path, ModelRecord("none", 0, training={"model": kind}))
+    return path
+
+
+@cache
+def _folder() -> "tempfile.TemporaryDirectory[str]":
+    return tempfile.TemporaryDirectory()
