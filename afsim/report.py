@@ -91,8 +91,8 @@ def _comparison_columns(rows: Sequence[Row]) -> tuple[Column, ...]:
     found: tuple[Column, ...] = ()
     if any(not math.isnan(number(row, "regret")) for row in rows):
         meaning = (
-            "Exact MAE above the clairvoyant bound: the least expected error of a lens that is told the truth and "
-            "moves by whole slices."
+            "Mean cost above the clairvoyant bound: the least expected cost of a lens that is told the truth and "
+            "moves by whole slices. The cost is the exact error where no other was asked for."
         )
         found += (Column("regret", meaning, _field("regret", 2)),)
     if any(not math.isnan(number(row, "difference")) for row in rows):

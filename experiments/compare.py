@@ -4,6 +4,7 @@ Every policy plays every (stack, start) pair under every budget 1 ... M; rows, p
 """
 
 import importlib.metadata
+import math
 import platform
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from rich.text import Text
 import afsim
 from afsim import StackSet
 from afsim.camera import Camera, Interpolation
-from afsim.costs import make_cost
+from afsim.costs import CostModel, make_cost
 from afsim.experiments.budgets import Advance, play_budgets
 from afsim.experiments.seats import ALL, policy_names, seated
 from afsim.frontier import frontier
@@ -167,7 +168,7 @@ def main(config: CompareConfig) -> int:
         write_csv(rows, folder / "rows.csv")
         write_json(record, folder / "run.json")
         error_picture = save(error_by_steps(rows), folder, "error_by_steps")[1]
-        frontier_picture = save(frontier(rows), folder, "frontier")[1]
+        frontier_picture = save(frontier(drawn(rows, config)), folder, "frontier")[1]
         pictures = {
             "Accuracy against travel, time and steps": frontier_picture,
             "Error against steps": error_picture,
@@ -179,6 +180,13 @@ def main(config: CompareConfig) -> int:
         console.print(screen_table(rows, notes=notes, width=console.width))
         print(f"Written: {config.out / 'report.html'} and rows.csv, run.json, pictures beside it")
     return 0
+
+
+def drawn(rows: Sequence[dict[str, object]], config: CompareConfig) -> list[dict[str, object]]:
+    """Return the rows as they are drawn, over errors: the optimum of another cost than the error is left out."""
+    if make_cost(config.cost) == CostModel():
+        return list(rows)
+    return [row | {"optimum": math.nan} for row in rows]
 
 
 def _record(config: CompareConfig, stacks: StackSet, source: str, seconds: float) -> dict[str, object]:

@@ -13,7 +13,7 @@ import pytest
 import tyro
 
 from afsim.errors import AfsimError
-from afsim.experiments.compare import CompareConfig, main, notes_for, run
+from afsim.experiments.compare import CompareConfig, drawn, main, notes_for, run
 from afsim.experiments.seats import strategies
 from afsim.importer import import_stacks
 from afsim.lens import LENSES
@@ -128,6 +128,9 @@ def test_optimum_and_regret_are_of_the_cost(stacks: StackSet, tmp_path: Path) ->
         assert number(one, "regret") == pytest.approx(error - number(one, "optimum"))
         assert number(other, "regret") == pytest.approx(error + 2.0 * number(other, "moves") - optimum)
         assert optimum > number(one, "optimum")
+        # Drawn over errors: the optimum of a cost that is none has no place there.
+        assert drawn([one], config) == [one]
+        assert math.isnan(number(drawn([other], replace(config, cost="error,move=2"))[0], "optimum"))
     stacks.save(tmp_path / "set")
     main(replace(config, cost="error,move=2", stacks=tmp_path / "set", out=tmp_path / "out"))
     assert "of the cost error,move=2" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
