@@ -121,7 +121,8 @@ def _check_common(config: Config) -> None:
 class OneHotNetwork(nn.Module):
     """MobileNetV2 over the one-hot stack; any set of observed slices, a single one to all of them.
 
-    The first layer gathers the weights of the observed slices where they are few (:mod:`afsim.gatherconv`).
+    The first layer gathers the weights of the observed slices where they are few (:mod:`afsim.gatherconv`). It is
+    linear, so its response to a slice is what that slice contributes.
     """
 
     def __init__(self, config: OneHotConfig) -> None:
@@ -131,24 +132,28 @@ class OneHotNetwork(nn.Module):
 
     def forward(self, observations: Observations) -> Tensor:
         """Return the logits (N, n)."""
-        return _composed(self, observations)
+        views, lanes = as_views(observations.images, self.config.views), observations.lanes
+        first, count = self.backbone.trunk.first, observations.lane_count
+        if len(views) > _DENSE_SHARE * count * self.config.n:
+            return self.from_responses(first(one_hot(views, observations.indices, lanes, count, self.config.n)))
+        return self.from_responses(gathered_convolution(views, observations.indices, lanes, first.weight, count))
 
-    def features(self, images: Tensor, commands: Tensor, regions: Tensor) -> Tensor:
-        """Return what is kept of each slice: all of it, as the network's views (M, V, H, W).
+    def contributions(self, images: Tensor, commands: Tensor, regions: Tensor) -> Tensor:
+        """Return the first layer's response to each slice, (M, 32 width, H/2, W/2): half a megabyte at width 1.
 
-        Its parameters are those of :meth:`CompactNetwork.features`.
+        Its parameters are those of :meth:`CompactNetwork.contributions`.
         """
-        return as_views(images, self.config.views)
+        views, alone = as_views(images, self.config.views), torch.arange(len(images), device=images.device)
+        weight = self.backbone.trunk.first.weight
+        return gathered_convolution(views, nearest_index(commands), alone, weight, len(views))
 
-    def from_features(
-        self, features: Tensor, commands: Tensor, lanes: Tensor, regions: Tensor, current: Tensor
-    ) -> Tensor:
-        """Return the logits (N, n) of lanes that saw these slices; as :meth:`CompactNetwork.from_features`."""
-        indices, count = nearest_index(commands), len(regions)
-        first = self.backbone.trunk.first
-        if len(features) > _DENSE_SHARE * count * self.config.n:
-            return self.from_responses(first(one_hot(features, indices, lanes, count, self.config.n)))
-        return self.from_responses(gathered_convolution(features, indices, lanes, first.weight, count))
+    def read(self, evidence: Tensor, seen: Tensor, current: Tensor) -> Tensor:
+        """Return the logits (N, n); as :meth:`CompactNetwork.read`, but only the evidence matters."""
+        return self.from_responses(evidence)
+
+    def contribution_shape(self, height: int, width: int) -> tuple[int, ...]:
+        """Return the shape of a slice's contribution, for images of that size."""
+        return self.backbone.trunk.first.out_channels, -(-height // 2), -(-width // 2)
 
     def from_responses(self, responses: Tensor) -> Tensor:
         """Return the logits (N, n) from (sums of) the first layer's responses.
@@ -167,9 +172,9 @@ class CompactNetwork(nn.Module):
     (Zaheer et al., "Deep sets", NeurIPS 2017). Three convolutions along the indices make logits of the sums, so
     slices can be compared with their neighbours too, as contrast must be.
 
-    A slice's features do not depend on the other slices: for a policy they are computed once for each slice of a
-    stack, and what a lane remembers are 256 numbers a slice rather than images. The price: slices are compared by
-    their features, not pixel by pixel.
+    What a slice says does not depend on the other slices: for a policy it is computed once for each slice of a
+    stack, and what a lane remembers is a sum, 392 numbers rather than images. The price: slices are compared by
+    what is said of them, not pixel by pixel.
     """
 
     def __init__(self, config: CompactConfig) -> None:
@@ -190,10 +195,16 @@ class CompactNetwork(nn.Module):
 
     def forward(self, observations: Observations) -> Tensor:
         """Return the logits (N, n)."""
-        return _composed(self, observations)
+        images, commands, lanes, regions, current = observations
+        said = self.contributions(images, commands, regions[lanes])
+        # Summed in full precision, in mixed precision too: there may be 49 of them.
+        said = said.to(torch.promote_types(said.dtype, torch.float32))
+        slices = nn.functional.one_hot(nearest_index(commands), self.config.n).to(said.dtype)
+        count = len(regions)
+        return self.read(sum_over_lanes(said, lanes, count), sum_over_lanes(slices, lanes, count), current)
 
-    def features(self, images: Tensor, commands: Tensor, regions: Tensor) -> Tensor:
-        """Return what is kept of each slice, (M, features).
+    def contributions(self, images: Tensor, commands: Tensor, regions: Tensor) -> Tensor:
+        """Return what each slice says of each index, (M, channels, n), to be summed over a lane's slices.
 
         Parameters
         ----------
@@ -204,52 +215,40 @@ class CompactNetwork(nn.Module):
         regions : (M, 2) tensor
             Where in the field each was taken.
         """
+        n = self.config.n
         images = as_views(images, self.config.views)
         if self.config.mean_scaled:
             images = relative_to_mean(images)
         if self.config.difference and self.config.views == 2:
             images = sum_and_difference(images)
-        features: Tensor = self.trunk(with_planes(images, commands, regions, self.config.n))
-        return features
+        features = self.trunk(with_planes(images, commands, regions, n))
+        position = lens_position(commands, n)[:, None].to(features.dtype)
+        said: Tensor = self.evidence(torch.cat((features, position), dim=1))
+        return absolute(said.reshape(len(images), self.config.channels, 2 * n - 1), commands, n)
 
-    def from_features(
-        self, features: Tensor, commands: Tensor, lanes: Tensor, regions: Tensor, current: Tensor
-    ) -> Tensor:
-        """Return the logits (N, n) of N lanes that have seen M slices.
+    def contribution_shape(self, height: int, width: int) -> tuple[int, ...]:
+        """Return the shape of a slice's contribution, whatever the size of images."""
+        return self.config.channels, self.config.n
+
+    def read(self, evidence: Tensor, seen: Tensor, current: Tensor) -> Tensor:
+        """Return the logits (N, n) of N lanes.
 
         Parameters
         ----------
-        features : (M, ...) tensor
-            What :meth:`features` keeps of the slices, none of them twice in a lane.
-        commands, lanes : (M,) tensors
-            The command of each, and the lane that it belongs to.
-        regions : (N, 2) tensor
-            Of the lanes.
+        evidence : (N, ...) tensor
+            The sum of the :meth:`contributions` of the slices that each has seen, none of them twice.
+        seen : (N, n) tensor
+            1 for these slices, 0 for the others.
         current : (N,) tensor
             The command in force in each lane.
         """
-        n, count = self.config.n, len(regions)
-        position = lens_position(commands, n)[:, None].to(features.dtype)
-        said = self.evidence(torch.cat((features, position), dim=1))
-        # Summed in full precision, in mixed precision too: there may be 49 of them.
-        said = said.to(torch.promote_types(said.dtype, torch.float32))
-        moves = said.reshape(len(features), self.config.channels, 2 * n - 1)
-        evidence = sum_over_lanes(absolute(moves, commands, n), lanes, count)
-        indices = torch.arange(n, device=features.device)
-        seen = nn.functional.one_hot(nearest_index(commands), n).to(evidence.dtype)
-        planes = (
-            sum_over_lanes(seen, lanes, count),
-            (indices == nearest_index(current)[:, None]).to(evidence.dtype),
-            lens_position(indices, n).to(evidence.dtype).expand(count, n),
-        )
-        read: Tensor = self.reading(torch.cat((evidence, torch.stack(planes, dim=1)), dim=1))[:, 0]
+        n = self.config.n
+        indices = torch.arange(n, device=evidence.device)
+        here = indices == nearest_index(current)[:, None]
+        planes = (seen, here, lens_position(indices, n).expand(len(seen), n))
+        stacked = torch.stack([plane.to(evidence.dtype) for plane in planes], dim=1)
+        read: Tensor = self.reading(torch.cat((evidence, stacked), dim=1))[:, 0]
         return evidence[:, 0] + read
-
-
-def _composed(network: "FocusNetwork", observations: Observations) -> Tensor:
-    images, commands, lanes, regions, current = observations
-    features = network.features(images, commands, regions[lanes])
-    return network.from_features(features, commands, lanes, regions, current)
 
 
 def absolute(moves: Tensor, commands: Tensor, n: int) -> Tensor:

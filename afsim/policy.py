@@ -96,6 +96,11 @@ class FocusPolicy:
         """What tells apart the features of two policies; equal keys, equal features."""
         return type(self).__name__
 
+    @property
+    def feature_size(self) -> int:
+        """About how many numbers it takes from a slice: a rollout does not keep too many."""
+        return 1
+
     @staticmethod
     def from_choice(choice: str) -> dict[str, Any]:
         """Return the options that ``NAME:choice`` stands for; a policy without a main option refuses."""

@@ -26,6 +26,9 @@ IntArray = npt.NDArray[np.int64]
 # Policies that look at pixels hold one image a lane (128 KiB each); those that look at kept features hold numbers.
 _LANES_OF_IMAGES: Final = 256
 _LANES_OF_NUMBERS: Final = 8192
+# Of features, as single precision: what may be kept of all slices, and what lanes may hold that see a whole stack.
+_MOST_KEPT_BYTES: Final = 2**31
+_MOST_HELD_BYTES: Final = 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,8 +163,12 @@ class Arena:
         ours = policy if isinstance(policy, FocusPolicy) else None
         whole_stack = ours is not None and "stack" in ours.requires
         # Features are kept of whole indices, where continuous commands need not lead.
+        stack_bytes = 4 * task.spec.n * (1 if ours is None else ours.feature_size)
         kept = ours is not None and self.camera.replays_exactly and task.spec.action_mode != "continuous"
+        kept = kept and stack_bytes * len(self.camera.stacks) <= _MOST_KEPT_BYTES
         width = _LANES_OF_NUMBERS if kept else _LANES_OF_IMAGES
+        if whole_stack:
+            width = max(1, min(width, _MOST_HELD_BYTES // stack_bytes))
         parts = []
         for begin in range(0, len(self.stack), width):
             lanes = np.arange(begin, min(begin + width, len(self.stack)))

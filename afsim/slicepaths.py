@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from afsim.modelkinds import ModelKind
 from afsim.networkinput import Observations
@@ -86,17 +88,17 @@ def lanes_of(kind: ModelKind, stacks: IntArray, n: int) -> Lanes:
     return Lanes(np.repeat(stacks, n), np.tile(np.arange(n), len(stacks))[:, None])
 
 
-def predict(
+def logits_of(
     network: FocusNetwork, bank: SliceBank, lanes: Lanes, *, progress: Callable[[int], None] = lambda done: None
-) -> IntArray:
-    """Return the index (N,) that a network, in evaluation mode, predicts for each lane."""
+) -> Tensor:
+    """Return the logits (N, n) float32 of a network, in evaluation mode, for each lane."""
     width = max(1, _SLICES_AT_ONCE // lanes.path.shape[1])
-    predictions = []
+    said = []
     for begin in range(0, len(lanes), width):
         some = lanes.select(slice(begin, begin + width))
-        predictions.append(predicted_index(infer(network, some.observe(bank))).numpy())
+        said.append(infer(network, some.observe(bank)))
         progress(len(some))
-    return np.concatenate(predictions)
+    return torch.cat(said)
 
 
 def follow(
@@ -108,6 +110,6 @@ def follow(
 ) -> Lanes:
     """Return the lanes with a slice more for each network, the one it chose of all those before."""
     for network in networks:
-        chosen = predict(network, bank, lanes, progress=progress)
+        chosen = predicted_index(logits_of(network, bank, lanes, progress=progress)).numpy()
         lanes = Lanes(lanes.stack, np.concatenate((lanes.path, chosen[:, None]), axis=1))
     return lanes

@@ -24,10 +24,11 @@ from afsim.errors import AfsimError
 from afsim.metrics import index_error, labels, paper_columns
 from afsim.networkinput import Observations
 from afsim.networks import FocusNetwork
-from afsim.ordinal import cross_entropy, soft_labels
+from afsim.ordinal import cross_entropy, predicted_index, soft_labels
 from afsim.recipe import Recipe
 from afsim.slicebank import SliceBank
-from afsim.slicepaths import Lanes, predict
+from afsim.slicepaths import Lanes, logits_of
+from afsim.temperature import TEMPERATURE, fit_temperature
 
 # By this row of the log the best weights are chosen.
 SCORE: Final = "exact MAE"
@@ -184,10 +185,11 @@ def train(
         seen, stacks = lesson.batch(recipe, augmentation, seed, step, crew)
         losses += _descend(model, optimiser, seen, table[stacks])
         done = step + 1
-        if done % _LOOK_EVERY == 0 or done == recipe.steps:
+        validates = done % course.every == 0 or done == recipe.steps
+        if validates or done % _LOOK_EVERY == 0:
             _check_loss(losses, done)
             advance(done, _words(reached))
-        if done % course.every and done != recipe.steps:
+        if not validates:
             continue
         since = done - reached.step
         row = {"step": float(done), "rate": recipe.rate_at(step), "loss": float(losses) / since}
@@ -268,13 +270,18 @@ def _with_row(reached: Reached, row: dict[str, float]) -> tuple[Reached, bool]:
 
 
 def validation(network: FocusNetwork, bank: SliceBank, lanes: Lanes) -> dict[str, float]:
-    """Return how far a network's predictions for lanes are off: from the exact index, and from the labels."""
-    predicted = predict(network, bank, lanes).astype(np.float64)
-    exact = np.abs(predicted - bank.stacks.truth[lanes.stack])
+    """Return how far a network's predictions for lanes are off, from the exact index and from the labels.
+
+    Also the temperature under which its probabilities are the most likely ones.
+    """
+    logits, truth = logits_of(network, bank, lanes), bank.stacks.truth[lanes.stack]
+    predicted = predicted_index(logits).numpy().astype(np.float64)
+    exact = np.abs(predicted - truth)
     found = {SCORE: float(exact.mean()), "exact RMSE": float(np.sqrt(np.square(exact).mean()))}
     found["exact <= 1"] = float((exact <= 1.0).mean())
     columns = paper_columns(index_error(predicted, labels(bank.stacks)[lanes.stack]))
-    return found | {"MAE": columns["mae"], "RMSE": columns["rmse"]}
+    found |= {"MAE": columns["mae"], "RMSE": columns["rmse"]}
+    return found | {TEMPERATURE: fit_temperature(logits.numpy(), truth)}
 
 
 def _check_loss(loss: Tensor, step: int) -> None:

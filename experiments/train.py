@@ -55,6 +55,8 @@ class TrainConfig:
     """none or usual (which small means by itself); --augmentation usual --augmentation.shot 0."""
     previous: tuple[Path, ...] = ()
     """For more than one step: the files of the networks that choose the slices before, first to last."""
+    initial: Path | None = None
+    """Network of the same family and configuration to start from; by default weights are drawn at random."""
     seed: int = 0
     """Of weights, batches, augmentation and noise."""
     validate_every: int = 500
@@ -108,13 +110,14 @@ def run(config: TrainConfig, device: torch.device, members: Crew) -> Model:
         "network": asdict(network_config),
         "recipe": asdict(recipe),
         "augmentation": asdict(augmentation),
-        "previous": [sha256(path.read_bytes()).hexdigest() for path in config.previous],
+        "previous": [_hash(path) for path in config.previous],
+        "initial": None if config.initial is None else _hash(config.initial),
         "seed": config.seed,
         "validate_every": config.validate_every,
         "validation_stacks": config.validation_stacks,
         "processes": members.size,
     }
-    network: FocusNetwork = make_network(network_config, config.seed).to(device)
+    network = _first(config, network_config).to(device)
     with ExitStack() as opened:
         log = None
         if members.leads:
@@ -146,6 +149,20 @@ def run(config: TrainConfig, device: torch.device, members: Crew) -> Model:
     command = command_line("train", replace(config, resume=False), positional=["model"])
     record = ModelRecord(stacks.digest, config.seed, metrics, {**settings, "command": command})
     return Model(network.cpu(), record)
+
+
+def _first(config: TrainConfig, wanted: Config) -> FocusNetwork:
+    """Return the network that training starts with."""
+    if config.initial is None:
+        return make_network(wanted, config.seed)
+    network = load(config.initial).network
+    if network.config != wanted:
+        raise AfsimError(f"{config.initial} is {network.config}; expected {wanted}, which is to be trained")
+    return network
+
+
+def _hash(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
 
 
 def _truth(stacks: StackSet, recipe: Recipe) -> npt.NDArray[np.float64]:

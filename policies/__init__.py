@@ -15,6 +15,7 @@ from afsim.policies.full_sweep import FullSweep
 from afsim.policies.hill_climb import HillClimb
 from afsim.policies.hybrid import Hybrid
 from afsim.policies.learned import LearnedD1, LearnedI1
+from afsim.policies.learned_steps import LearnedD1Steps, LearnedDStar, LearnedI1Steps, LearnedIStar
 from afsim.policies.one_sided import OneSided
 from afsim.policies.oracle import Oracle
 from afsim.policies.pdaf import Pdaf
@@ -50,6 +51,10 @@ POLICIES: Final[dict[str, type[FocusPolicy]]] = {
     "bayesian": Bayesian,
     "learned-i1": LearnedI1,
     "learned-d1": LearnedD1,
+    "learned-i1-2step": LearnedI1Steps,
+    "learned-d1-2step": LearnedD1Steps,
+    "learned-i-star": LearnedIStar,
+    "learned-d-star": LearnedDStar,
 }
 
 
@@ -106,7 +111,11 @@ __all__ = [
     "HillClimb",
     "Hybrid",
     "LearnedD1",
+    "LearnedD1Steps",
+    "LearnedDStar",
     "LearnedI1",
+    "LearnedI1Steps",
+    "LearnedIStar",
     "OneSided",
     "Oracle",
     "Pdaf",

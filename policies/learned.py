@@ -1,47 +1,63 @@
-"""The paper's single-slice networks as policies: D1 from both views, I1 from their sum."""
+"""Base of the trained networks as policies, and those of a single slice: the paper's D1 and I1."""
 
+import copy
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from afsim.errors import AfsimError, UnsuitableError
+from afsim.keys import Keys
 from afsim.modelkinds import shipped_model
-from afsim.policy import Features, FloatArray, FocusPolicy, Memory, Status
+from afsim.policy import Features, FloatArray, FocusPolicy, Knowledge, Status
 from afsim.task import Observation
+from afsim.temperature import TEMPERATURE
 
 if TYPE_CHECKING:
     from afsim.modelfile import Model
+    from afsim.networkinput import Observations
+    from afsim.networks import FocusNetwork
+
+IntArray = npt.NDArray[np.int64]
 
 # Said to be in focus where it is more likely than not to be within one index, as by the policies of disparity.
 _LIKELY: Final = 0.5
 
 
-@dataclass(frozen=True)
-class LearnedSingle(FocusPolicy):
-    """Base of a policy that goes where a network of a single slice says; again at every step.
+class LearnedMemory(NamedTuple):
+    """How likely each index (N, n) was held at the last look."""
 
-    It forgets what it saw before: more steps are more looks, each from nearer. Focused where a look says that the
-    focus lies at the index in force, and that within one index of it is more likely than not. A network knows no
-    slice that it could not judge, so it never fails by itself.
+    status: npt.NDArray[np.int8]
+    confidence: npt.NDArray[np.float32]
+    belief: FloatArray
+
+
+@dataclass(frozen=True)
+class Learned(FocusPolicy):
+    """Base of a policy that goes to the most probable index of a trained network.
+
+    Focused where the network says that the focus lies at the index in force, and that within one index of it is
+    more likely than not; probabilities are tempered as the network's file says (:mod:`afsim.temperature`). A
+    network knows no slice that it could not judge, so it never fails by itself.
 
     Attributes
     ----------
     model : str or None
-        File made by ``afsim train``; by default the shipped one, of the rendered training set.
+        File made by ``afsim train``, several separated by commas for one network a step; by default the shipped
+        ones, of the rendered training set.
 
     Raises
     ------
     StoreError
-        Where the file is missing or damaged.
+        Where a file is missing or damaged.
     AfsimError
         For a file of another model.
     UnsuitableError
-        For stacks of another number of slices than the network's, or patches too small for it.
+        For stacks of another number of slices than the network's.
     """
 
     kind: ClassVar[str]
@@ -49,63 +65,97 @@ class LearnedSingle(FocusPolicy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        trained = self.loaded
-        found, n = trained.record.training.get("model"), trained.network.config.n
-        if found != self.kind:
-            raise AfsimError(f"{self.path} is the model {found}, expected {self.kind}")
-        if n != self.spec.n:
-            raise UnsuitableError(f"{self.path} is for stacks of {n} slices, but these have {self.spec.n}")
+        for name, path, trained in zip(self.kinds, self.paths, self.loaded, strict=True):
+            found, n = trained.record.training.get("model"), trained.network.config.n
+            if found != name:
+                raise AfsimError(f"{path} is the model {found}, expected {name}")
+            if n != self.spec.n:
+                raise UnsuitableError(f"{path} is for stacks of {n} slices, but these have {self.spec.n}")
 
     @staticmethod
     def from_choice(choice: str) -> dict[str, Any]:
-        """Read ``NAME:FILE``."""
-        return {"model": choice}
+        """Read ``NAME:FILE``, or ``NAME:FILE+FILE`` of several networks."""
+        return {"model": choice.replace("+", ",")}
 
     @property
-    def path(self) -> Path:
-        """The network's file."""
-        return shipped_model(self.kind) if self.model is None else Path(self.model)
+    def kinds(self) -> tuple[str, ...]:
+        """What the networks must be, first to last."""
+        return (self.kind,)
 
     @property
-    def loaded(self) -> "Model":
-        """The network and its record, read once."""
-        return _load(self.path, _version(self.path))
+    def paths(self) -> tuple[Path, ...]:
+        """The networks' files."""
+        if self.model is None:
+            return tuple(shipped_model(name) for name in self.kinds)
+        return tuple(Path(name.strip()) for name in self.model.split(","))
+
+    @property
+    def loaded(self) -> "tuple[Model, ...]":
+        """The networks and their records, read once."""
+        return tuple(_load(path, _version(path)) for path in self.paths)
 
     @property
     def feature_key(self) -> Hashable:
-        """What this network says of a slice."""
-        return ("learned", self.path, _version(self.path))
+        """Who says what of a slice."""
+        return (type(self).__name__, *((path, _version(path)) for path in self.paths))
 
-    def features(self, image: npt.NDArray[np.float32], command: FloatArray, region: FloatArray) -> FloatArray:
-        """Return the probability (N, n) of each index, from each image alone.
+    def begin(self, keys: Keys, knowledge: Knowledge) -> Any:
+        """Start knowing nothing."""
+        lanes, n = len(keys), self.spec.n
+        return LearnedMemory(np.zeros(lanes, np.int8), np.zeros(lanes, np.float32), np.full((lanes, n), 1.0 / n))
 
-        Images go through the network one by one: in a batch, sums are rounded otherwise, and what a lane sees would
-        depend on the lanes beside it.
+    def seen(self, image: npt.NDArray[np.float32], command: FloatArray, region: FloatArray) -> "list[Observations]":
+        """Return what networks take of each image (N, V, H, W), turned so that views are shifted along columns.
+
+        Images go through the networks one by one: in a batch, sums are rounded otherwise, and what a lane sees
+        would depend on the lanes beside it.
         """
-        import torch
-
         from afsim.networkinput import observe
-        from afsim.networks import infer
 
         turned = self.spec.dp_axis == "rows"
         views = image.swapaxes(-1, -2) if turned else image
         places = np.asarray(region)[:, ::-1] if turned else np.asarray(region)
-        n, network, rows = self.spec.n, self.loaded.network, []
-        for i in range(len(views)):
-            seen = observe(views[i : i + 1], np.asarray(command)[i : i + 1], places[i : i + 1], n)
-            rows.append(torch.softmax(infer(network, seen).double(), dim=1).numpy())
-        return np.concatenate(rows)
+        commands = np.asarray(command)
+        each = (slice(i, i + 1) for i in range(len(views)))
+        return [observe(views[one], commands[one], places[one], self.spec.n) for one in each]
 
-    def decide(self, features: Features, observation: Observation, memory: Memory) -> tuple[FloatArray, Memory]:
-        """Go to the most probable index."""
-        shares = np.asarray(features, dtype=np.float64)
-        lanes, command = np.arange(len(shares)), shares.argmax(axis=1)
-        padded = np.pad(shares, ((0, 0), (1, 1)))
+    def verdict(
+        self, belief: FloatArray, observation: Observation
+    ) -> tuple[IntArray, npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+        """Return the most probable index (N,), its status, and how likely it is to be within one index."""
+        lanes, command = np.arange(len(belief)), belief.argmax(axis=1)
+        padded = np.pad(belief, ((0, 0), (1, 1)))
         near = padded[lanes, command] + padded[lanes, command + 1] + padded[lanes, command + 2]
         focused = (command == np.rint(self.current(observation))) & (near >= _LIKELY)
         status = np.where(focused, Status.FOCUSED, Status.SEARCHING).astype(np.int8)
         # Shares sum to 1 but for rounding.
-        return command.astype(np.float64), Memory(status, np.minimum(near, 1.0).astype(np.float32))
+        return command, status, np.minimum(near, 1.0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class LearnedSingle(Learned):
+    """Base of a policy that goes where a network of a single slice says; again at every step.
+
+    It forgets what it saw before: more steps are more looks, each from nearer.
+    """
+
+    def features(self, image: npt.NDArray[np.float32], command: FloatArray, region: FloatArray) -> FloatArray:
+        """Return the probability (N, n) of each index, from each image alone."""
+        import torch
+
+        from afsim.networks import infer
+
+        (trained,) = self.loaded
+        said = [infer(trained.network, one) for one in self.seen(image, command, region)]
+        return torch.softmax(torch.cat(said).double() / temperature(trained), dim=1).numpy()
+
+    def decide(
+        self, features: Features, observation: Observation, memory: LearnedMemory
+    ) -> tuple[FloatArray, LearnedMemory]:
+        """Go to the most probable index."""
+        belief = np.asarray(features, dtype=np.float64)
+        command, status, confidence = self.verdict(belief, observation)
+        return command.astype(np.float64), LearnedMemory(status, confidence, belief)
 
 
 @dataclass(frozen=True)
@@ -123,13 +173,28 @@ class LearnedI1(LearnedSingle):
     kind: ClassVar[str] = "i1"
 
 
+def temperature(trained: "Model") -> float:
+    """Return by what a network's logits are divided for its probabilities to be those of the validation set."""
+    return float(trained.record.metrics.get(TEMPERATURE, 1.0))
+
+
+def reader(path: Path) -> "FocusNetwork":
+    """Return a network's copy in double precision: what it reads hardly depends on the lanes of a batch then."""
+    return _in_double(path, _version(path))
+
+
 def _version(path: Path) -> int:
     """Return what changes when a file does; 0 where there is none, so that reading it tells."""
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def _load(path: Path, version: int) -> "Model":
     from afsim.modelfile import load
 
     return load(path)
+
+
+@lru_cache(maxsize=32)
+def _in_double(path: Path, version: int) -> "FocusNetwork":
+    return copy.deepcopy(_load(path, version).network).double()

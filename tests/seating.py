@@ -10,7 +10,7 @@ from afsim.modelfile import ModelRecord, save
 from afsim.modelkinds import model_kind
 from afsim.networks import CompactConfig, make_network
 from afsim.policies import POLICIES
-from afsim.policies.learned import LearnedSingle
+from afsim.policies.learned import Learned
 from afsim.policy import FocusPolicy
 from afsim.task import TaskSpec
 
@@ -18,8 +18,10 @@ from afsim.task import TaskSpec
 def make(name: str, spec: TaskSpec, **options: Any) -> FocusPolicy:
     """Return a policy as :func:`afsim.policies.make` does; of a trained one the network fits the task."""
     kind = POLICIES.get(name)
-    if kind is not None and issubclass(kind, LearnedSingle):
-        options = {"model": str(tiny_network(kind.kind, spec.n)), **options}
+    if kind is not None and issubclass(kind, Learned):
+        last = model_kind(kind.kind)
+        files = [str(tiny_network(each, spec.n)) for each in (*last.previous, last.name)]
+        options = {"model": ",".join(files), **options}
     return policies.make(name, spec, **options)
 
 

@@ -144,25 +144,27 @@ def test_whole_stacks_go_the_same_way(network: FocusNetwork) -> None:
     assert infer(network, observe_stacks(stacks(), np.zeros((2, 2)))).shape == (2, N)
 
 
-def test_a_decision_follows_from_what_is_kept_of_each_slice(network: FocusNetwork) -> None:
+def test_contributions_of_slices_add_up_to_a_decision(network: FocusNetwork) -> None:
     observations = seen([(0, 2), (1, 8), (0, 5), (0, 7)])
     images, commands, lanes, regions, current = observations
     with torch.no_grad():
         each = [
-            network.features(images[i : i + 1], commands[i : i + 1], regions[lanes[i : i + 1]])
+            network.contributions(images[i : i + 1], commands[i : i + 1], regions[lanes[i : i + 1]])
             for i in range(len(images))
         ]
-        logits = network.from_features(torch.cat(each), commands, lanes, regions, current)
+        slices = torch.zeros(2, N).index_put((lanes, observations.indices), torch.ones(len(lanes)))
+        logits = network.read(sum_over_lanes(torch.cat(each), lanes, 2), slices, current)
     torch.testing.assert_close(logits, infer(network, observations), rtol=1e-3, atol=1e-5)
 
 
 def test_the_compact_family_keeps_few_numbers_of_a_slice() -> None:
     observations = seen(SETS)
+    network = _settled("compact")
     with torch.no_grad():
-        kept = _settled("compact").features(
+        kept = network.contributions(
             observations.images, observations.commands, observations.regions[observations.lanes]
         )
-    assert kept.shape == (5, 16)
+    assert kept.shape == (5, CompactConfig().channels, N)
 
 
 def test_the_compact_family_is_given_lens_and_region() -> None:
@@ -179,12 +181,12 @@ def test_brightness_matters_only_without_scaling_by_the_mean(mean_scaled: bool, 
     observations = seen(SETS)
     assert isinstance(network, CompactNetwork)
     with torch.no_grad():
-        features, darker = (
-            network.features(images, observations.commands, observations.regions[observations.lanes])
+        said, darker = (
+            network.contributions(images, observations.commands, observations.regions[observations.lanes])
             for images in (observations.images, observations.images / 4.0)
         )
-    assert features.abs().max() > 0
-    assert torch.allclose(features, darker, rtol=1e-4, atol=0.0) != depends
+    assert said.abs().max() > 0
+    assert torch.allclose(said, darker, rtol=1e-4, atol=0.0) != depends
 
 
 def test_moves_from_a_command_lead_to_indices() -> None:
