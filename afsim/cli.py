@@ -177,16 +177,27 @@ def _train(words: list[str]) -> int:
 
 
 _FIT_USAGE = """usage: afsim fit bayesian --stacks SET --out FILE [options]
-       afsim fit bayesian --help
+       afsim fit temperature --network FILE --stacks SET [options]
+       afsim fit learned_bayesian --network FILE --stacks SET --out FILE [options]
+each tells its options with --help.
 The calibration of a disparity estimator is fitted by 'afsim calibrate'."""
 
 
 def _fit(words: list[str]) -> int:
-    """Fit what a policy believes to a set: 'fit bayesian' of the Bayesian policy."""
+    """Fit what policies believe to a set: 'fit bayesian', 'fit temperature', 'fit learned_bayesian'."""
     if words[:1] == ["bayesian"]:
         from afsim.fit_bayesian import FitBayesianConfig, main
 
         return main(_parse(FitBayesianConfig, "fit bayesian", words[1:]))
+    if words[:1] == ["temperature"]:
+        from afsim.fit_learned import FitTemperatureConfig, temperature_main
+
+        return temperature_main(_parse(FitTemperatureConfig, "fit temperature", words[1:]))
+    if words[:1] == ["learned_bayesian"]:
+        from afsim.fit_learned import FitLearnedBayesianConfig
+        from afsim.fit_learned import main as learned_main
+
+        return learned_main(_parse(FitLearnedBayesianConfig, "fit learned_bayesian", words[1:]))
     print(_FIT_USAGE)
     return 0 if words[:1] in (["-h"], ["--help"]) else 2
 

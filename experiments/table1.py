@@ -1,4 +1,4 @@
-"""The paper's Table 1 from any set of stacks: measures of whole stacks, disparity of single slices, and chance.
+"""The paper's Table 1 from any set of stacks: measures, disparity of single slices, trained networks, and chance.
 
 Ours stand beside what the paper prints, and the agreement of both is measured: do the rows come in the same order,
 and are their errors as large. The lens is ideal and nothing is added to the recordings.
@@ -16,6 +16,7 @@ from rich.progress import track
 
 from afsim.camera import Camera
 from afsim.checks import check_whole
+from afsim.experiments import learned_rows
 from afsim.experiments.agreement import agreement
 from afsim.experiments.compare import open_stacks
 from afsim.experiments.paper_tables import TABLE_1
@@ -111,15 +112,18 @@ def reproduce(config: Table1Config, *, stacks: StackSet | None = None) -> Table:
     camera = Camera(stacks)
     whole, single = whole_stack_arena(camera, config.seed), Arena(camera, seed=config.seed)
     slices = single_slice(stacks, extras=config.extras)
+    learned = [learned_rows.whole_stack(stacks), learned_rows.single_slice(stacks)]
     listed = [*whole_stack(views=stacks.geometry.views, extras=config.extras), *slices.entries, *chance(stacks)]
+    listed += [entry for rows in learned for entry in rows.entries]
     rows, errors = [], {}
     for entry in track(listed, "rows", console=Console(stderr=True), disable=config.quiet, transient=True):
         sees_all = entry.kind in _WHOLE_STACK
         outcome = play(entry, whole if sees_all else single, inside=slices.inside if entry.crop else None)
         rows.append(make_row(entry, outcome, TABLE_1))
-        if sees_all and entry.reproduction:
+        if sees_all and entry.reproduction and entry.name != learned_rows.OUR_MODEL:
             errors[entry] = outcome.error
-    return Table(in_order(rows), _agreement(errors, stacks.scenes), slices.notes)
+    notes = [*slices.notes, *(note for rows in learned for note in rows.notes)]
+    return Table(in_order(rows), _agreement(errors, stacks.scenes), notes)
 
 
 def _agreement(errors: dict[Entry, FloatArray], scenes: Sequence[str]) -> list[dict[str, object]]:

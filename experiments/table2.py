@@ -1,4 +1,4 @@
-"""The paper's Table 2 from any set of dual-pixel stacks: single-slice disparity, step after step.
+"""The paper's Table 2 from any set of stacks: single-slice disparity and trained networks, step after step.
 
 Each budget is its own run, from every start. The reach is how far disparity is searched for: within 3 pixels, which
 stands for the paper's rows, and within 16, which is nearly all that the sweep has.
@@ -17,6 +17,7 @@ from rich.progress import track
 from afsim.camera import Camera
 from afsim.checks import check_whole
 from afsim.errors import AfsimError
+from afsim.experiments import learned_rows
 from afsim.experiments.compare import open_stacks
 from afsim.experiments.paper_tables import TABLE_2
 from afsim.experiments.table_report import side_by_side
@@ -105,7 +106,7 @@ def run(config: Table2Config, *, stacks: StackSet | None = None) -> list[dict[st
     Raises
     ------
     AfsimError
-        For a set without labels, without both views, or of unknown distances, and for options out of range.
+        For a set without labels, one that no row can be played on, and for options out of range.
     """
     return _reproduce(config, stacks)[0]
 
@@ -115,13 +116,15 @@ def _reproduce(config: Table2Config, stacks: StackSet | None) -> tuple[list[dict
     check_whole("seed", config.seed, least=0)
     stacks = labelled(stacks if stacks is not None else open_stacks(config.stacks))
     played = single_slice(stacks, steps=config.steps)
-    if not played.entries:
-        raise AfsimError(f"nothing of Table 2 can be played on {stacks!r}: {' '.join(played.notes)}")
+    learned = learned_rows.single_slice(stacks, steps=config.steps)
+    entries, notes = [*played.entries, *learned.entries], [*played.notes, *learned.notes]
+    if not entries:
+        raise AfsimError(f"nothing of Table 2 can be played on {stacks!r}: {' '.join(notes)}")
     arena, rows = Arena(Camera(stacks), seed=config.seed), []
-    for entry in track(played.entries, "rows", console=Console(stderr=True), disable=config.quiet, transient=True):
+    for entry in track(entries, "rows", console=Console(stderr=True), disable=config.quiet, transient=True):
         outcome = play(entry, arena, inside=played.inside if entry.crop else None)
         rows.append(make_row(entry, outcome, TABLE_2))
-    return rows, played.notes
+    return rows, notes
 
 
 def main(config: Table2Config) -> int:

@@ -1,4 +1,4 @@
-"""The paper's Table 3: seven contrast rows on stacks registered against focal breathing, and on those as recorded.
+"""The paper's Table 3: contrast rows and I* on stacks registered against focal breathing, and as recorded.
 
 Registered stacks are the same patches, so the change of each row is paired, stack by stack.
 """
@@ -15,6 +15,7 @@ from rich.progress import track
 
 from afsim.camera import Camera
 from afsim.checks import check_whole
+from afsim.experiments import learned_rows
 from afsim.experiments.paper_tables import TABLE_1, TABLE_3
 from afsim.experiments.table_report import side_by_side
 from afsim.experiments.table_rows import Entry, in_order, labelled, make_row, play, whole_stack_arena
@@ -107,7 +108,7 @@ def _play(registration: Registered, stacks: StackSet, recorded: dict[str, FloatA
         shown, paper = register(stacks, registration), TABLE_3
     arena = whole_stack_arena(Camera(shown), seed)
     played = []
-    for entry in entries():
+    for entry in [*entries(), *learned_rows.whole_stack(shown, kinds=("I*",)).entries]:
         outcome = play(entry, arena)
         row = {"registration": registration, **make_row(entry, outcome, paper)}
         # Withheld where there is nothing to compare with.

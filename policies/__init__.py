@@ -15,6 +15,7 @@ from afsim.policies.full_sweep import FullSweep
 from afsim.policies.hill_climb import HillClimb
 from afsim.policies.hybrid import Hybrid
 from afsim.policies.learned import LearnedD1, LearnedI1
+from afsim.policies.learned_bayesian import LearnedBayesian
 from afsim.policies.learned_steps import LearnedD1Steps, LearnedDStar, LearnedI1Steps, LearnedIStar
 from afsim.policies.one_sided import OneSided
 from afsim.policies.oracle import Oracle
@@ -55,6 +56,7 @@ POLICIES: Final[dict[str, type[FocusPolicy]]] = {
     "learned-d1-2step": LearnedD1Steps,
     "learned-i-star": LearnedIStar,
     "learned-d-star": LearnedDStar,
+    "learned_bayesian": LearnedBayesian,
 }
 
 
@@ -110,6 +112,7 @@ __all__ = [
     "GoldenSection",
     "HillClimb",
     "Hybrid",
+    "LearnedBayesian",
     "LearnedD1",
     "LearnedD1Steps",
     "LearnedDStar",

@@ -97,7 +97,7 @@ class Learned(FocusPolicy):
     @property
     def feature_key(self) -> Hashable:
         """Who says what of a slice."""
-        return (type(self).__name__, *((path, _version(path)) for path in self.paths))
+        return ("learned", *((path, _version(path)) for path in self.paths))
 
     def begin(self, keys: Keys, knowledge: Knowledge) -> Any:
         """Start knowing nothing."""

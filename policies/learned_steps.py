@@ -1,5 +1,6 @@
 """Trained networks that see several slices, as policies: one a step, or one of a whole stack."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -45,6 +46,11 @@ class SlicesMemory(NamedTuple):
 @dataclass(frozen=True)
 class LearnedSlices(Learned):
     """Base of a policy whose networks look at all slices that it has seen."""
+
+    @property
+    def feature_key(self) -> Hashable:
+        """Contributions, where single-slice networks are kept as probabilities."""
+        return ("contributions", super().feature_key)
 
     @property
     def sizes(self) -> list[int]:

@@ -5,12 +5,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from afsim import policies
+from afsim.calibration import Provenance
 from afsim.modelfile import ModelRecord, save
 from afsim.modelkinds import model_kind
+from afsim.networklikelihood import NetworkLikelihood, file_hash
 from afsim.networks import CompactConfig, make_network
 from afsim.policies import POLICIES
 from afsim.policies.learned import Learned
+from afsim.policies.learned_bayesian import LearnedBayesian
 from afsim.policy import FocusPolicy
 from afsim.task import TaskSpec
 
@@ -19,9 +24,11 @@ def make(name: str, spec: TaskSpec, **options: Any) -> FocusPolicy:
     """Return a policy as :func:`afsim.policies.make` does; of a trained one the network fits the task."""
     kind = POLICIES.get(name)
     if kind is not None and issubclass(kind, Learned):
-        last = model_kind(kind.kind)
-        files = [str(tiny_network(each, spec.n)) for each in (*last.previous, last.name)]
-        options = {"model": ",".join(files), **options}
+        last = model_kind("i1" if kind is LearnedBayesian and spec.views == 1 else kind.kind)
+        files = [tiny_network(each, spec.n) for each in (*last.previous, last.name)]
+        options = {"model": ",".join(map(str, files)), **options}
+        if kind is LearnedBayesian:
+            options = {"likelihood": str(tiny_likelihood(files[0], spec.n)), **options}
     return policies.make(name, spec, **options)
 
 
@@ -37,3 +44,14 @@ def tiny_network(kind: str, n: int) -> Path:
 @cache
 def _folder() -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory()
+
+
+@cache
+def tiny_likelihood(network: Path, n: int) -> Path:
+    """Return the file of an invented likelihood for a network's readings, for stacks of n slices."""
+    apart = np.abs(np.arange(1 - n, n))
+    profile = np.repeat(np.exp(-apart / 2.0)[None] + 1e-3, 2 * n - 1, axis=0)
+    path = network.with_suffix(".json")
+    source = Provenance("none", "", 0, 0, "")
+    NetworkLikelihood(file_hash(network), 0.5, np.full(n, 1.0 / n), profile, source).save(path)
+    return path
