@@ -262,6 +262,8 @@ _STUDIES = {
     "figures": "FiguresConfig",
     "real_dual_pixel": "RealDualPixelConfig",
     "statistics": "StatisticsConfig",
+    "claims": "ClaimsConfig",
+    "uncertainty": "UncertaintyConfig",
 }
 
 _COMMANDS = {

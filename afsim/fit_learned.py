@@ -35,7 +35,7 @@ _SMOOTH_PROFILE: Final = 1.5
 # impossible (assumed, as for the fitted Bayesian policy).
 _OPEN: Final = 0.05
 _LEAST: Final = 1e-5
-# Slices of each stack that are drawn at random for the weight, and how often.
+# Slices of each stack that are drawn at random for the overlap, and how often.
 _DRAWN: Final = (2, 3, 4, 6)
 _DRAWS: Final = 4
 
@@ -66,7 +66,7 @@ class FitLearnedBayesianConfig:
     out: Path
     """File to write (JSON); one that is there is replaced."""
     seed: int = 0
-    """Of the slices that are drawn to fit the weight on."""
+    """Of the slices that are drawn to fit the overlap on."""
     quiet: bool = False
     """Nothing on the screen."""
 
@@ -111,7 +111,7 @@ def main(config: FitLearnedBayesianConfig) -> int:
     fitted = run(config)
     fitted.save(config.out)
     if not config.quiet:
-        print(f"{config.out}: weight {fitted.weight:.2f} ({fitted.provenance.stacks} stacks)")
+        print(f"{config.out}: overlap {fitted.overlap:.2f} ({fitted.provenance.stacks} stacks)")
     return 0
 
 
@@ -122,8 +122,8 @@ def fit(
     n = shares.shape[1]
     usual = gaussian_filter1d(split_truth(truth, n).mean(axis=0), _SMOOTH_PRIOR, mode="nearest")
     prior = (1.0 - _OPEN) * usual / usual.sum() + _OPEN / n
-    unweighted = NetworkLikelihood(network, 1.0, prior, profile_of(shares, truth), provenance)
-    return replace(unweighted, weight=_weight(unweighted, shares, truth, seed))
+    alone = NetworkLikelihood(network, 0.0, prior, profile_of(shares, truth), provenance)
+    return replace(alone, overlap=_overlap(alone, shares, truth, seed))
 
 
 def profile_of(shares: FloatArray, truth: FloatArray) -> FloatArray:
@@ -138,19 +138,19 @@ def profile_of(shares: FloatArray, truth: FloatArray) -> FloatArray:
     return np.asarray(total / np.maximum(count, _LEAST) + _LEAST)
 
 
-def _weight(likelihood: NetworkLikelihood, shares: FloatArray, truth: FloatArray, seed: int) -> float:
-    """Return the weight under which the truths are likeliest, a few slices of each stack drawn at random."""
+def _overlap(likelihood: NetworkLikelihood, shares: FloatArray, truth: FloatArray, seed: int) -> float:
+    """Return the overlap under which the truths are likeliest, a few slices of each stack drawn at random."""
     rng, n = np.random.default_rng(seed), likelihood.n
     logs, lanes = likelihood.log_of(shares), np.arange(len(shares))[:, None]
-    sums = [
-        logs[lanes, rng.random(shares.shape[:2]).argsort(axis=1)[:, :count]].sum(axis=1)
-        for count in _DRAWN
-        for _ in range(_DRAWS)
-    ]
+    looks = np.repeat(_DRAWN, _DRAWS)
+    sums = [logs[lanes, rng.random(shares.shape[:2]).argsort(axis=1)[:, :count]].sum(axis=1) for count in looks]
     evidence, focus = np.concatenate(sums), np.tile(truth.clip(0, n - 1), len(sums))
+    of = np.repeat(looks, len(truth))
     found = minimize_scalar(
-        lambda weight: negative_log_likelihood(likelihood.log_prior + weight * evidence, focus),
-        bounds=(0.05, 1.0),
+        lambda overlap: negative_log_likelihood(
+            replace(likelihood, overlap=overlap).log_belief(evidence, of), focus
+        ),
+        bounds=(0.0, 1.0),
         method="bounded",
         options={"xatol": 1e-4},
     )

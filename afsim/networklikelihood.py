@@ -2,7 +2,7 @@
 
 A network of a single slice gives probabilities p(i | slice) that contain the prior of what it was trained on.
 Divided by that prior they are a likelihood, and slices seen one after the other multiply. They are slices of one
-patch, so errors repeat: each counts with a weight below 1, fitted on held-out stacks.
+patch, so errors repeat: the more there are the less each counts, as fitted on held-out stacks.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from afsim.belief import normalised
 from afsim.calibration import Provenance
 from afsim.checks import check_finite, check_number
 from afsim.errors import AfsimError
@@ -35,8 +36,9 @@ class NetworkLikelihood:
     ----------
     network : str
         Hash of the network's file (:func:`file_hash`), to which it was fitted.
-    weight : float
-        Exponent of each slice's likelihood, in (0, 1].
+    overlap : float
+        How much of what two slices tell they both tell, 0 ... 1: of m slices each has the weight
+        1 / (1 + (m-1) overlap), so that m of overlap 1 tell as much as one.
     prior : (n,) float64
         How usual each index is; shares, none of them 0.
     profile : (2n-1, 2n-1) float64
@@ -52,13 +54,13 @@ class NetworkLikelihood:
     """
 
     network: str
-    weight: float
+    overlap: float
     prior: FloatArray
     profile: FloatArray
     provenance: Provenance
 
     def __post_init__(self) -> None:
-        check_number("network likelihood: weight", self.weight, above=0.0, most=1.0)
+        check_number("network likelihood: overlap", self.overlap, least=0.0, most=1.0)
         n = np.size(self.prior)
         for name, shape in (("prior", (n,)), ("profile", (2 * n - 1, 2 * n - 1))):
             given = check_finite(f"network likelihood: {name}", getattr(self, name), shape)
@@ -77,28 +79,37 @@ class NetworkLikelihood:
         return np.asarray(np.log(self.prior / self.prior.sum()))
 
     def log_of(self, shares: npt.ArrayLike) -> FloatArray:
-        """Return what probabilities (..., n) that the network gives add to the logarithm of a belief."""
+        """Return the logarithm of the likelihood (..., n) of a slice of which the network gives these shares."""
         said = np.log(np.maximum(np.asarray(shares, dtype=np.float64), _LEAST))
-        return np.asarray(self.weight * (said - self.log_prior))
+        return np.asarray(said - self.log_prior)
+
+    def weight(self, looks: npt.ArrayLike) -> FloatArray:
+        """Return how much each of so many slices (...) counts; 1 of a single one, or of none."""
+        more = np.maximum(np.asarray(looks, dtype=np.float64) - 1.0, 0.0)
+        return np.asarray(1.0 / (1.0 + self.overlap * more))
+
+    def log_belief(self, evidence: npt.ArrayLike, looks: npt.ArrayLike) -> FloatArray:
+        """Return what is believed (N, n), as log-probabilities, after ``looks`` (N,) slices with that evidence."""
+        return normalised(self.log_prior + self.weight(looks)[..., None] * np.asarray(evidence))
 
     @cached_property
     def expected(self) -> FloatArray:
-        """By what a look at each index (n), the focus lying at each (n), is expected to multiply a belief (n).
+        """The log-likelihood (n) that is expected of a look at each index (n), the focus lying at each (n).
 
-        The factors are those of the mean probabilities; the largest of each look is 1.
+        It is that of the mean probabilities, less its largest value.
         """
         n = self.n
         look, focus, index = np.ogrid[:n, :n, :n]
         shares = self.profile[look - focus + n - 1, index - focus + n - 1]
         logs = self.log_of(shares / shares.sum(axis=2, keepdims=True))
-        return np.ascontiguousarray(np.exp(logs - logs.max(axis=2, keepdims=True)))
+        return np.ascontiguousarray(logs - logs.max(axis=2, keepdims=True))
 
     # ------------------------------------------------------------------ on disk
     def save(self, path: str | Path) -> None:
         """Write it as JSON, aside and then renamed; a file that is there is replaced."""
         record = {
             "network": self.network,
-            "weight": round(self.weight, 4),
+            "overlap": round(self.overlap, 4),
             "prior": _rounded(self.prior),
             "profile": [_rounded(row) for row in self.profile],
             "provenance": self.provenance._asdict(),
@@ -116,7 +127,7 @@ class NetworkLikelihood:
         """
         with _FORMAT.reading(path) as record:
             source = Provenance(**record["provenance"])
-            return cls(record["network"], record["weight"], record["prior"], record["profile"], source)
+            return cls(record["network"], record["overlap"], record["prior"], record["profile"], source)
 
 
 def file_hash(path: str | Path) -> str:

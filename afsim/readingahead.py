@@ -36,6 +36,7 @@ def median_cost(belief: FloatArray) -> float:
 @compiled
 def read_ahead(
     belief: FloatArray,
+    base: FloatArray,
     expected: FloatArray,
     allowed: BoolArray,
     begin: int,
@@ -49,8 +50,10 @@ def read_ahead(
     ----------
     belief : (N, n) array
         Probabilities of the indices.
+    base : (N, n) array
+        The same but for what one look more takes from the weight of those before it.
     expected : (n, n, n) array
-        :attr:`afsim.networklikelihood.NetworkLikelihood.expected`.
+        By what a look at each index multiplies that, the focus lying at each.
     allowed : (N, n) array
         Where to look; a lane without such an index gets -1, and infinity.
     begin, end : int
@@ -71,7 +74,7 @@ def read_ahead(
                 if chance < _LEAST:
                     continue
                 for i in range(n):
-                    after[i] = belief[lane, i] * expected[k, focus, i]
+                    after[i] = base[lane, i] * expected[k, focus, i]
                 total += chance * median_cost(after)
                 weight += chance
                 if total >= cost[lane]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from afsim.camera import Camera
-from afsim.errors import AfsimError
+from afsim.errors import UnsuitableError
 from afsim.experiments.table_rows import Entry, Kind
 from afsim.policies import make
 from afsim.stackset import StackSet
@@ -61,7 +61,7 @@ def _playable(stacks: StackSet, entries: Iterator[Entry]) -> LearnedRows:
     for entry in entries:
         try:
             make(entry.policy, spec)
-        except AfsimError as error:
+        except UnsuitableError as error:
             reasons.setdefault(str(error), []).append(f"{entry.kind} {entry.name}, {entry.steps} step(s)")
         else:
             played.append(entry)

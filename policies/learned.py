@@ -190,9 +190,11 @@ def _version(path: Path) -> int:
 
 @lru_cache(maxsize=32)
 def _load(path: Path, version: int) -> "Model":
+    from afsim.mobilenet import fused
     from afsim.modelfile import load
 
-    return load(path)
+    model = load(path)
+    return model._replace(network=fused(model.network))
 
 
 @lru_cache(maxsize=32)

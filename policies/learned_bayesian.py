@@ -1,14 +1,14 @@
 """The Bayesian policy with a trained network as its likelihood: believe, look where that tells most, end."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from afsim.belief import confidence, normalised
+from afsim.belief import confidence
 from afsim.checks import check_number
 from afsim.errors import AfsimError, UnsuitableError, unknown
 from afsim.jit import over_lanes
@@ -35,8 +35,8 @@ class ReadingMemory(NamedTuple):
         As of every memory.
     belief : (N, n) float64
         Probability of each index.
-    logs : (N, n) float64
-        Logarithm of prior times likelihoods.
+    evidence : (N, n) float64
+        Sum of the log-likelihoods of the slices.
     looked : (N, n) bool
         Which indices were looked at.
     """
@@ -44,7 +44,7 @@ class ReadingMemory(NamedTuple):
     status: npt.NDArray[np.int8]
     confidence: npt.NDArray[np.float32]
     belief: FloatArray
-    logs: FloatArray
+    evidence: FloatArray
     looked: npt.NDArray[np.bool_]
 
 
@@ -52,8 +52,8 @@ class ReadingMemory(NamedTuple):
 class LearnedBayesian(LearnedSingle):
     """Believe what a network of one slice says of each slice, and look where the final error then is least.
 
-    Each look multiplies the belief by what the network says of that slice alone, weighed as slices of one patch
-    are (:class:`afsim.networklikelihood.NetworkLikelihood`); a slice that was looked at before tells nothing new.
+    Each look multiplies the belief by what the network says of that slice alone; all are weighed as slices of one
+    patch are (:class:`afsim.networklikelihood.NetworkLikelihood`). A slice seen before tells nothing new.
     While steps are left, every index is weighed by how far the focus is expected to be from the belief's median
     after a look at it. That is seldom the likeliest index itself: from beyond the focus blur and disparity tell
     more than from within it, and a network of one view must look from the other side. The last move goes to the
@@ -119,32 +119,28 @@ class LearnedBayesian(LearnedSingle):
         path = self._fitted_path
         return _load(path, path.stat().st_mtime_ns if path.exists() else 0)
 
-    @cached_property
-    def _expected(self) -> FloatArray:
-        return self.fitted.expected
-
     def begin(self, keys: Keys, knowledge: Knowledge) -> ReadingMemory:
         """Start with the prior."""
         lanes, n = len(keys), self.spec.n
-        logs = np.repeat(self.fitted.log_prior[None], lanes, axis=0)
+        prior = np.repeat(np.exp(self.fitted.log_prior)[None], lanes, axis=0)
         nobody, nothing = np.zeros(lanes, np.int8), np.zeros(lanes, np.float32)
-        return ReadingMemory(nobody, nothing, np.exp(logs), logs, np.zeros((lanes, n), np.bool_))
+        return ReadingMemory(nobody, nothing, prior, np.zeros((lanes, n)), np.zeros((lanes, n), np.bool_))
 
     def decide(  # type: ignore[override]  # it remembers more than its base
         self, features: Features, observation: Observation, memory: ReadingMemory
     ) -> tuple[FloatArray, ReadingMemory]:
         """Update the belief, then look further, or end at the median."""
-        lanes, here = np.arange(len(memory.logs)), np.rint(self.current(observation)).astype(np.int64)
+        lanes, here = np.arange(len(memory.belief)), np.rint(self.current(observation)).astype(np.int64)
         new, looked = ~memory.looked[lanes, here], memory.looked.copy()
         looked[lanes, here] = True
-        logs = memory.logs + np.where(new[:, None], self.fitted.log_of(features), 0.0)
-        beliefs = normalised(logs)
+        evidence = memory.evidence + np.where(new[:, None], self.fitted.log_of(features), 0.0)
+        beliefs = self.fitted.log_belief(evidence, looked.sum(axis=1))
         belief = np.exp(beliefs)
         median = (belief.cumsum(axis=1) < 0.5).sum(axis=1).clip(max=self.spec.n - 1)
         apart = np.abs(np.arange(self.spec.n) - median[:, None])
         ended = memory.status != Status.SEARCHING
         last = np.asarray(observation["steps_left"][:, 0], dtype=np.float64) <= 1
-        look, cost = self._look(belief, ~looked & ~(ended | last)[:, None])
+        look, cost = self._look(belief, evidence, looked, ~(ended | last))
         looks = (look >= 0) & ((belief * apart).sum(axis=1) - cost > self.least_gain)
         command = np.where(looks, look, median)
         within = confidence(beliefs, command)
@@ -152,17 +148,35 @@ class LearnedBayesian(LearnedSingle):
         verdict = np.where(within >= self.sure, Status.FOCUSED, Status.FAILED)
         status = np.where(ended, memory.status, np.where(over, verdict, Status.SEARCHING)).astype(np.int8)
         sure = np.where(ended, memory.confidence, within).astype(np.float32)
-        return np.where(ended, here, command).astype(np.float64), ReadingMemory(status, sure, belief, logs, looked)
+        return np.where(ended, here, command).astype(np.float64), ReadingMemory(
+            status, sure, belief, evidence, looked
+        )
 
-    def _look(self, belief: FloatArray, allowed: npt.NDArray[np.bool_]) -> tuple[IntArray, FloatArray]:
+    def _look(
+        self, belief: FloatArray, evidence: FloatArray, looked: npt.NDArray[np.bool_], may: npt.NDArray[np.bool_]
+    ) -> tuple[IntArray, FloatArray]:
         """Return where to look (N,), -1 for nowhere, and how far the focus is expected to be off after it."""
-        look, cost = np.empty(len(belief), np.int64), np.empty(len(belief))
-
-        def search(begin: int, end: int) -> None:
-            read_ahead(belief, self._expected, allowed, begin, end, look, cost)
-
-        over_lanes(search, len(belief), at_least=_LANES_A_THREAD)
+        look, cost = np.full(len(belief), -1), np.full(len(belief), np.inf)
+        looks = looked.sum(axis=1) + 1
+        base = np.exp(self.fitted.log_belief(evidence, looks))
+        for count in np.unique(looks[may]):
+            mine = np.flatnonzero(may & (looks == count))
+            factors = np.exp(self.fitted.weight(count) * self.fitted.expected)
+            given = (belief[mine], base[mine], factors, ~looked[mine])
+            best, left = np.empty(len(mine), np.int64), np.empty(len(mine))
+            over_lanes(partial(_search, given, best, left), len(mine), at_least=_LANES_A_THREAD)
+            look[mine], cost[mine] = best, left
         return look, cost
+
+
+def _search(
+    given: tuple[FloatArray, FloatArray, FloatArray, npt.NDArray[np.bool_]],
+    look: IntArray,
+    cost: FloatArray,
+    begin: int,
+    end: int,
+) -> None:
+    read_ahead(*given, begin, end, look, cost)
 
 
 @lru_cache(maxsize=8)
