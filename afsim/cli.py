@@ -218,7 +218,7 @@ def _trace(words: list[str]) -> int:
 
 
 def _bench(words: list[str]) -> int:
-    """Measure speed as ratios in one run; 'bench measures' of the focus measures, 'bench rollout' of evaluation."""
+    """Measure speed as ratios in one run; 'bench measures', 'bench rollout' (evaluation), 'bench networks'."""
     if words[:1] == ["measures"]:
         from afsim.experiments import bench_measures
 
@@ -227,11 +227,16 @@ def _bench(words: list[str]) -> int:
         from afsim.experiments import bench_rollout
 
         return bench_rollout.run(_parse(bench_rollout.RolloutConfig, "bench rollout", words[1:]))
+    if words[:1] == ["networks"]:
+        from afsim.experiments import bench_networks
+
+        return bench_networks.run(_parse(bench_networks.NetworksConfig, "bench networks", words[1:]))
     from afsim.experiments.bench import BenchConfig, run
 
     if words[:1] in (["-h"], ["--help"]):
         print(
-            "also: afsim bench measures --help, of the focus measures; afsim bench rollout --help, of evaluation\n"
+            "also: afsim bench measures --help, of the focus measures; afsim bench rollout --help, of evaluation; "
+            "afsim bench networks --help\n"
         )
     return run(_parse(BenchConfig, "bench", words))
 
