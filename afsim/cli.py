@@ -176,6 +176,13 @@ def _train(words: list[str]) -> int:
     return main(_parse(TrainConfig, "train", words))
 
 
+def _export(words: list[str]) -> int:
+    """Write a trained network as an ONNX file, checked against torch."""
+    from afsim.export import ExportConfig, main
+
+    return main(_parse(ExportConfig, "export", words))
+
+
 _FIT_USAGE = """usage: afsim fit bayesian --stacks SET --out FILE [options]
        afsim fit temperature --network FILE --stacks SET [options]
        afsim fit learned_bayesian --network FILE --stacks SET --out FILE [options]
@@ -277,6 +284,7 @@ _COMMANDS = {
     "calibrate": _calibrate,
     "fit": _fit,
     "train": _train,
+    "export": _export,
     "play": _play,
     "trace": _trace,
     "study": _study,

@@ -62,7 +62,7 @@ def save(network: FocusNetwork, path: str | Path, record: ModelRecord) -> None:
         "configuration": asdict(network.config),
         **asdict(record),
     }
-    _record(header, str(path))
+    record_of(header, str(path))
     write_tensors(path, network.state_dict(), header, _FORMAT)
 
 
@@ -77,20 +77,21 @@ def load(path: str | Path) -> Model:
     """
     path = Path(path)
     header, tensors = read_tensors(path, _FORMAT)
-    network = empty_network(_config(header, path))
+    network = empty_network(config_of(header, path))
     check_tensors(tensors, network.state_dict(), path)
     network.load_state_dict(tensors, assign=True)
-    return Model(network.eval(), _record(header, str(path)))
+    return Model(network.eval(), record_of(header, str(path)))
 
 
 def read_record(path: str | Path) -> tuple[Config, ModelRecord]:
     """Read configuration and record of a stored network, not its weights; errors as for :func:`load`."""
     path = Path(path)
     header, _ = read_tensors(path, _FORMAT, with_tensors=False)
-    return _config(header, path), _record(header, str(path))
+    return config_of(header, path), record_of(header, str(path))
 
 
-def _config(header: Mapping[str, Any], path: Path) -> Config:
+def config_of(header: Mapping[str, Any], path: Path) -> Config:
+    """Return the configuration that a header gives; a StoreError names what is wrong in it, and ``path``."""
     name, given = header.get("family"), header.get("configuration")
     if not isinstance(name, str) or name not in FAMILIES:
         raise StoreError(
@@ -108,7 +109,8 @@ def _config(header: Mapping[str, Any], path: Path) -> Config:
     return config
 
 
-def _record(header: Mapping[str, Any], where: str) -> ModelRecord:
+def record_of(header: Mapping[str, Any], where: str) -> ModelRecord:
+    """Return the record that a header gives; a StoreError names what is wrong in it, and ``where``."""
     data, seed, metrics, training = (header.get(item.name) for item in fields(ModelRecord))
     if not isinstance(data, str):
         raise StoreError(f"{where}: data must be the text of a hash, got {data!r}")

@@ -200,7 +200,7 @@ class CompactNetwork(nn.Module):
         # Summed in full precision, in mixed precision too: there may be 49 of them.
         said = said.to(torch.promote_types(said.dtype, torch.float32))
         slices = nn.functional.one_hot(nearest_index(commands), self.config.n).to(said.dtype)
-        count = len(regions)
+        count = regions.shape[0]
         return self.read(sum_over_lanes(said, lanes, count), sum_over_lanes(slices, lanes, count), current)
 
     def contributions(self, images: Tensor, commands: Tensor, regions: Tensor) -> Tensor:
@@ -224,7 +224,7 @@ class CompactNetwork(nn.Module):
         features = self.trunk(with_planes(images, commands, regions, n))
         position = lens_position(commands, n)[:, None].to(features.dtype)
         said: Tensor = self.evidence(torch.cat((features, position), dim=1))
-        return absolute(said.reshape(len(images), self.config.channels, 2 * n - 1), commands, n)
+        return absolute(said.reshape(-1, self.config.channels, 2 * n - 1), commands, n)
 
     def contribution_shape(self, height: int, width: int) -> tuple[int, ...]:
         """Return the shape of a slice's contribution, whatever the size of images."""
@@ -245,7 +245,7 @@ class CompactNetwork(nn.Module):
         n = self.config.n
         indices = torch.arange(n, device=evidence.device)
         here = indices == nearest_index(current)[:, None]
-        planes = (seen, here, lens_position(indices, n).expand(len(seen), n))
+        planes = (seen, here, lens_position(indices, n).expand(seen.shape[0], n))
         stacked = torch.stack([plane.to(evidence.dtype) for plane in planes], dim=1)
         read: Tensor = self.reading(torch.cat((evidence, stacked), dim=1))[:, 0]
         return evidence[:, 0] + read
@@ -300,7 +300,7 @@ def make_network(config: Config, seed: int) -> FocusNetwork:
     return network
 
 
-def infer(network: FocusNetwork, observations: Observations) -> Tensor:
+def infer(network: nn.Module, observations: Observations) -> Tensor:
     """Return the logits (N, n) float32 on the processor: no gradients; the network must be in evaluation mode.
 
     Raises
@@ -311,5 +311,5 @@ def infer(network: FocusNetwork, observations: Observations) -> Tensor:
     if network.training:
         raise AfsimError("the network is in training mode; call network.eval() before it is asked for predictions")
     with torch.inference_mode():
-        logits: Tensor = network(observations.on(next(network.parameters()).device))
+        logits: Tensor = network(observations.on(next(network.parameters(), torch.empty(0)).device))
     return logits.float().cpu()

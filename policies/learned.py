@@ -48,7 +48,8 @@ class Learned(FocusPolicy):
     ----------
     model : str or None
         File made by ``afsim train``, several separated by commas for one network a step; by default the shipped
-        ones, of the rendered training set.
+        ones, of the rendered training set. A policy of single slices also takes one made by ``afsim export``, which
+        onnxruntime then runs.
 
     Raises
     ------
@@ -193,6 +194,10 @@ def _load(path: Path, version: int) -> "Model":
     from afsim.mobilenet import fused
     from afsim.modelfile import load
 
+    if path.suffix == ".onnx":
+        from afsim.onnxmodel import load_onnx
+
+        return load_onnx(path)
     model = load(path)
     return model._replace(network=fused(model.network))
 

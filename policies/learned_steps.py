@@ -47,6 +47,14 @@ class SlicesMemory(NamedTuple):
 class LearnedSlices(Learned):
     """Base of a policy whose networks look at all slices that it has seen."""
 
+    def __post_init__(self) -> None:
+        if exported := [str(path) for path in self.paths if path.suffix == ".onnx"]:
+            raise AfsimError(
+                f"{', '.join(exported)}: a policy of several slices adds up what its network takes from each, "
+                "which an exported one does not give; expected .safetensors"
+            )
+        super().__post_init__()
+
     @property
     def feature_key(self) -> Hashable:
         """Contributions, where single-slice networks are kept as probabilities."""
