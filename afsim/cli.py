@@ -177,16 +177,22 @@ def _train(words: list[str]) -> int:
 
 
 _FIT_USAGE = """usage: afsim fit bayesian --stacks SET --out FILE [options]
-       afsim fit bayesian --help
+       afsim fit learned_depth --stacks SET --out FILE [options]
+       afsim fit bayesian --help, afsim fit learned_depth --help
 The calibration of a disparity estimator is fitted by 'afsim calibrate'."""
 
 
 def _fit(words: list[str]) -> int:
-    """Fit what a policy believes to a set: 'fit bayesian' of the Bayesian policy."""
+    """Fit what a policy believes or sees to a set: 'fit bayesian', 'fit learned_depth'."""
     if words[:1] == ["bayesian"]:
         from afsim.fit_bayesian import FitBayesianConfig, main
 
         return main(_parse(FitBayesianConfig, "fit bayesian", words[1:]))
+    if words[:1] == ["learned_depth"]:
+        from afsim import fit_learned_depth
+
+        kind = fit_learned_depth.FitLearnedDepthConfig
+        return fit_learned_depth.main(_parse(kind, "fit learned_depth", words[1:]))
     print(_FIT_USAGE)
     return 0 if words[:1] in (["-h"], ["--help"]) else 2
 

@@ -15,6 +15,7 @@ from afsim.policies.full_sweep import FullSweep
 from afsim.policies.hill_climb import HillClimb
 from afsim.policies.hybrid import Hybrid
 from afsim.policies.learned import LearnedD1, LearnedI1
+from afsim.policies.learned_depth import LearnedDepth
 from afsim.policies.learned_steps import LearnedD1Steps, LearnedDStar, LearnedI1Steps, LearnedIStar
 from afsim.policies.one_sided import OneSided
 from afsim.policies.oracle import Oracle
@@ -46,6 +47,7 @@ POLICIES: Final[dict[str, type[FocusPolicy]]] = {
     "one_sided": OneSided,
     "zncc_disparity": ZnccDisparity,
     "ssd_disparity": SsdDisparity,
+    "learned_depth": LearnedDepth,
     "pdaf": Pdaf,
     "hybrid": Hybrid,
     "bayesian": Bayesian,
@@ -113,6 +115,7 @@ __all__ = [
     "LearnedD1",
     "LearnedD1Steps",
     "LearnedDStar",
+    "LearnedDepth",
     "LearnedI1",
     "LearnedI1Steps",
     "LearnedIStar",
