@@ -59,8 +59,8 @@ class DepthCalibration:
 
     def depth(self, value: npt.ArrayLike, focus: npt.ArrayLike) -> FloatArray:
         """Return the inverse depth (N,) in dioptres of values (N,), the lens being focused at ``focus`` (N,)."""
-        slope, offset = (np.interp(focus, self.diopters, table) for table in (self.slope, self.offset))
-        return np.asarray(slope * np.asarray(value, dtype=np.float64) + offset)
+        slope, offset = (self._at(focus, table) for table in (self.slope, self.offset))
+        return slope * np.asarray(value, dtype=np.float64) + offset
 
     def within_one(self, focus: npt.ArrayLike, step: npt.ArrayLike) -> FloatArray:
         """Return the probability (N,) that the nearest index is within 1 of the truth.
@@ -74,8 +74,10 @@ class DepthCalibration:
         step : (N,) array_like
             Dioptres from one index to the next there.
         """
-        spread = np.interp(focus, self.diopters, self.spread)
-        return np.asarray(-np.expm1(-_WITHIN_ONE * np.asarray(step) / spread))
+        return np.asarray(-np.expm1(-_WITHIN_ONE * np.asarray(step) / self._at(focus, self.spread)))
+
+    def _at(self, focus: npt.ArrayLike, table: FloatArray) -> FloatArray:
+        return np.interp(np.asarray(focus, dtype=np.float64), self.diopters, table)
 
     def covers(self, diopters: FloatArray) -> bool:
         """Return whether focus distances (m,) lie within those calibrated, or less than a step beyond."""

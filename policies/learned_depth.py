@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from afsim.errors import AfsimError, UnsuitableError
+from afsim.errors import UnsuitableError
 from afsim.optics import diopters_of_index, nearest_index
 from afsim.policy import Features, FloatArray, FocusPolicy, Memory, Status
 from afsim.task import Observation
@@ -34,10 +34,9 @@ class LearnedDepth(FocusPolicy):
     ------
     StoreError
         Where the file is missing or damaged.
-    AfsimError
-        Where none is shipped.
     UnsuitableError
-        For stacks with focus distances beyond those calibrated.
+        Where none is shipped, so that a comparison of all policies goes on without it; for stacks with focus
+        distances beyond those calibrated.
     """
 
     requires: ClassVar[frozenset[str]] = frozenset({"views2", "diopters"})
@@ -65,7 +64,7 @@ class LearnedDepth(FocusPolicy):
 
         path = Path(self.model) if self.model is not None else shipped_depth()
         if path is None:
-            raise AfsimError(
+            raise UnsuitableError(
                 "no model of learned_depth is shipped; fit one: "
                 "afsim fit learned_depth --stacks SET --out FILE, then learned_depth:FILE"
             )
@@ -94,10 +93,10 @@ class LearnedDepth(FocusPolicy):
         """
         import torch
 
-        # Copied: memory that may not be written to, such as a mapped file's, cannot be lent to torch.
-        views = torch.tensor(image if self.spec.dp_axis == "columns" else image.swapaxes(-1, -2))
+        views = image if self.spec.dp_axis == "columns" else image.swapaxes(-1, -2)
         with torch.inference_mode():
-            said = [self.loaded.network(one[None]) for one in views]
+            # Each copied: how sums are rounded would also depend on where and how an image lies in memory.
+            said = [self.loaded.network(torch.from_numpy(one[None].copy("C"))) for one in views]
         return np.concatenate([one.double().numpy() for one in said]) if said else np.zeros(0)
 
     def decide(self, features: Features, observation: Observation, memory: Memory) -> tuple[FloatArray, Memory]:
