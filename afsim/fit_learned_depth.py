@@ -1,7 +1,7 @@
 """``afsim fit learned_depth``: train and calibrate our stand-in for "Learned Depth" on stacks of known depth."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,6 +12,7 @@ import torch
 from afsim.affineloss import affine_invariant_loss
 from afsim.augment import AUGMENTATIONS, augmented
 from afsim.calibration import Provenance
+from afsim.checkpoint import Reached, read_checkpoint, write_checkpoint
 from afsim.checks import check_whole
 from afsim.depthcalibration import calibrate_depth
 from afsim.depthfile import DepthModel, save_depth
@@ -53,7 +54,7 @@ class FitLearnedDepthConfig:
     stacks: Path
     """Set of dual-pixel stacks with labels and known distances: never the one that policies are then tested on."""
     out: Path
-    """File to write (safetensors), with the log beside it (.csv); one that is there is replaced."""
+    """File to write (safetensors); log and checkpoint lie beside it, as .csv and .checkpoint."""
     steps: int = 3000
     """Gradient steps."""
     groups: int = 4
@@ -65,7 +66,9 @@ class FitLearnedDepthConfig:
     seed: int = 0
     """Of weights, batches, augmentation and noise."""
     validate_every: int = 500
-    """Steps from one row of the log to the next."""
+    """Steps from one row of the log, and checkpoint, to the next."""
+    resume: bool = False
+    """Go on from the checkpoint, where there is one: what comes out is the same, bit for bit."""
     quiet: bool = False
     """No progress bar, and nothing on the screen."""
 
@@ -75,6 +78,11 @@ class FitLearnedDepthConfig:
         check_whole("seed", self.seed, least=0, most=2**63 - 1)
         check_whole("validate_every", self.validate_every, least=1)
         assert self.recipe  # its numbers are checked when it is made
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where a training that did not end is kept."""
+        return self.out.with_suffix(".checkpoint")
 
     @property
     def recipe(self) -> Recipe:
@@ -160,13 +168,24 @@ def fit(
     ------
     AfsimError
         Where a group is larger than what there is to learn from, or the loss is no finite number any more.
+    StoreError
+        Where the checkpoint is damaged, or of another training.
     """
     if config.group > len(patches.trained):
         raise AfsimError(f"groups of {config.group} patches, but there are {len(patches.trained)} to learn from")
-    recipe, losses, rows = config.recipe, list[float](), list[dict[str, float]]()
-    optimiser, words = recipe.make_optimiser(network), "training"
+    recipe, losses, words = config.recipe, list[float](), "training"
+    optimiser, reached = recipe.make_optimiser(network), Reached(0, [], -1)
+    settings = {
+        "data": patches.bank.stacks.digest,
+        "channels": list(network.config.channels),
+        "recipe": asdict(recipe),
+        **{name: getattr(config, name) for name in ("groups", "group", "seed", "validate_every")},
+    }
+    if config.resume and config.checkpoint.exists():
+        reached, _ = read_checkpoint(config.checkpoint, settings, network, optimiser)
+    rows = reached.rows
     network.train()
-    for step in range(recipe.steps):
+    for step in range(reached.step, recipe.steps):
         for each in optimiser.param_groups:
             each["lr"] = recipe.rate_at(step)
         images, depth = _batch(patches, config, step)
@@ -182,6 +201,7 @@ def fit(
             rows.append({"step": step + 1.0, "rate": recipe.rate_at(step), "loss": float(np.mean(losses)), **left})
             losses.clear()
             log(rows)
+            write_checkpoint(config.checkpoint, settings, Reached(step + 1, rows, -1), network, {}, optimiser)
             words = ", ".join(f"{name} {rows[-1][name]:.3f}" for name in ("loss", *left))
         advance(step + 1, words)
     network.eval()
@@ -215,7 +235,7 @@ def _batch(patches: Patches, config: FitLearnedDepthConfig, step: int) -> tuple[
 def run(
     config: FitLearnedDepthConfig, *, stacks: StackSet | None = None, network: DepthConfig | None = None
 ) -> DepthModel:
-    """Return the model, trained and calibrated; the log is left beside ``config.out``.
+    """Return the model, trained and calibrated; log and checkpoint are left beside ``config.out``.
 
     Parameters
     ----------
@@ -250,7 +270,7 @@ def run(
         stacks.digest,
         len(patches.trained),
         said.size,
-        command_line("fit learned_depth", config),
+        command_line("fit learned_depth", replace(config, resume=False)),
     )
     return DepthModel(made, calibration, source)
 
@@ -259,10 +279,13 @@ def main(config: FitLearnedDepthConfig) -> int:
     """Train, calibrate, write the file, and say how far it can be trusted."""
     if config.out.suffix != ".safetensors" or config.out.is_dir():
         raise StoreError(f"{config.out}: expected the name of a file that ends in .safetensors")
+    if config.checkpoint.exists() and not config.resume:
+        raise StoreError(f"{config.checkpoint} is of a fit that did not end; go on with --resume, or remove it")
     with staged_files(config.out.parent):
         pass  # raises at once where nothing could be written in the end
     model = run(config)
     save_depth(model, config.out)
+    config.checkpoint.unlink(missing_ok=True)
     if not config.quiet:
         spread = model.calibration.spread
         print(f"{config.out}: off by {spread.mean():.2f} dioptres on average, {spread.min():.2f} at the best slice")

@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from afsim import cli, depthfile
+from afsim import cli, depthfile, fit_learned_depth
 from afsim.augment import NO_AUGMENTATION
 from afsim.camera import Camera
 from afsim.depthcalibration import DepthCalibration, least_absolute_fit
@@ -166,7 +166,32 @@ def test_an_interrupted_fit_leaves_the_old_file(
     words = ["fit", "learned_depth", "--stacks", str(tmp_path / "set"), "--steps", "1", "--quiet"]
     assert cli.main([*words, "--out", str(tmp_path / "m.safetensors")]) == 130
     assert (tmp_path / "m.safetensors").read_bytes() == b"old"
-    assert {file.name for file in tmp_path.iterdir()} == {"set", "m.safetensors", "m.csv"}
+    assert {file.name for file in tmp_path.iterdir()} == {"set", "m.safetensors", "m.csv", "m.checkpoint"}
+    assert cli.main([*words, "--out", str(tmp_path / "m.safetensors")]) == 1  # not silently from the beginning
+
+
+def test_a_killed_fit_goes_on_bit_for_bit(
+    tinted: StackSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(QUICK, out=tmp_path / "m.safetensors", steps=5, validate_every=2, groups=2)
+    whole = run(replace(config, out=tmp_path / "whole.safetensors"), stacks=tinted, network=TINY)
+    steps = iter(range(3))
+
+    def killed(*given: Any) -> Any:
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+        return batch(*given)
+
+    batch = fit_learned_depth._batch
+    monkeypatch.setattr(fit_learned_depth, "_batch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(config, stacks=tinted, network=TINY)
+    monkeypatch.undo()
+    resumed = run(replace(config, resume=True), stacks=tinted, network=TINY)
+    for name, weight in whole.network.state_dict().items():
+        assert torch.equal(weight, resumed.network.state_dict()[name])
+    with pytest.raises(StoreError, match="seed"):
+        run(replace(config, resume=True, seed=1), stacks=tinted, network=TINY)
 
 
 # ---------------------------------------------------------------------- file
