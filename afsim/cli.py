@@ -186,27 +186,30 @@ def _export(words: list[str]) -> int:
 _FIT_USAGE = """usage: afsim fit bayesian --stacks SET --out FILE [options]
        afsim fit temperature --network FILE --stacks SET [options]
        afsim fit learned_bayesian --network FILE --stacks SET --out FILE [options]
+       afsim fit learned_depth --stacks SET --out FILE [options]
 each tells its options with --help.
 The calibration of a disparity estimator is fitted by 'afsim calibrate'."""
 
 
+# What is fitted: the module of afsim, its configuration, and what runs it.
+_FITS = {
+    "bayesian": ("fit_bayesian", "FitBayesianConfig", "main"),
+    "temperature": ("fit_learned", "FitTemperatureConfig", "temperature_main"),
+    "learned_bayesian": ("fit_learned", "FitLearnedBayesianConfig", "main"),
+    "learned_depth": ("fit_learned_depth", "FitLearnedDepthConfig", "main"),
+}
+
+
 def _fit(words: list[str]) -> int:
-    """Fit what policies believe to a set: 'fit bayesian', 'fit temperature', 'fit learned_bayesian'."""
-    if words[:1] == ["bayesian"]:
-        from afsim.fit_bayesian import FitBayesianConfig, main
-
-        return main(_parse(FitBayesianConfig, "fit bayesian", words[1:]))
-    if words[:1] == ["temperature"]:
-        from afsim.fit_learned import FitTemperatureConfig, temperature_main
-
-        return temperature_main(_parse(FitTemperatureConfig, "fit temperature", words[1:]))
-    if words[:1] == ["learned_bayesian"]:
-        from afsim.fit_learned import FitLearnedBayesianConfig
-        from afsim.fit_learned import main as learned_main
-
-        return learned_main(_parse(FitLearnedBayesianConfig, "fit learned_bayesian", words[1:]))
-    print(_FIT_USAGE)
-    return 0 if words[:1] in (["-h"], ["--help"]) else 2
+    """Fit what policies believe or see: bayesian, temperature, learned_bayesian, learned_depth."""
+    name, rest = (words[0], words[1:]) if words else ("", [])
+    if name not in _FITS:
+        print(_FIT_USAGE)
+        return 0 if name in ("-h", "--help") else 2
+    file, kind, runs = _FITS[name]
+    module = importlib.import_module(f"afsim.{file}")
+    status: int = getattr(module, runs)(_parse(getattr(module, kind), f"fit {name}", rest))
+    return status
 
 
 def _play(words: list[str]) -> int:

@@ -70,7 +70,7 @@ def shipped_model(name: str) -> Path:
     """
     path = _SHIPPED / f"{model_kind(name).name}.safetensors"
     if not path.is_file():
-        there = ", ".join(sorted(file.stem for file in _SHIPPED.glob("*.safetensors")))
+        there = ", ".join(sorted(file.stem for file in _SHIPPED.glob("[di]*.safetensors")))
         raise AfsimError(
             f"no network {name} is shipped (there are: {there}); train one: "
             f"afsim train {name} --stacks SET --validation OTHER_SET --out {name}.safetensors"

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from afsim.errors import AfsimError
 from afsim.experiments.learned_rows import OUR_MODEL
+from afsim.experiments.table_rows import STAND_IN
 from afsim.rows import number
 
 
@@ -37,9 +38,9 @@ class Figures:
     sides: Mapping[str, Any]
 
     def rows(self, table: str, **wanted: str) -> list[Mapping[str, str]]:
-        """Return a table's rows that stand for the paper's and have these fields."""
-        wanted = {"reproduction": "True", **wanted}
-        return [r for r in self.tables[table] if all(r.get(key) == value for key, value in wanted.items())]
+        """Return a table's rows that stand for the paper's, or stand in for them, and have these fields."""
+        ours = [r for r in self.tables[table] if r["reproduction"] == "True" or r["extension"] == STAND_IN]
+        return [r for r in ours if all(r.get(key) == value for key, value in wanted.items())]
 
     def of(self, table: str, field: str, **wanted: str) -> float:
         """Return a figure of the one row with these fields."""

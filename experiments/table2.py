@@ -1,11 +1,12 @@
 """The paper's Table 2 from any set of stacks: single-slice disparity and trained networks, step after step.
 
 Each budget is its own run, from every start. The reach is how far disparity is searched for: within 3 pixels, which
-stands for the paper's rows, and within 16, which is nearly all that the sweep has.
+stands for the paper's rows, and within 16, which is nearly all that the sweep has. The network of the row "Learned
+Depth" is not public; a network of our own stands in for it, where it is shipped.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,7 +22,7 @@ from afsim.experiments import learned_rows
 from afsim.experiments.compare import open_stacks
 from afsim.experiments.paper_tables import TABLE_2
 from afsim.experiments.table_report import side_by_side
-from afsim.experiments.table_rows import Entry, labelled, make_row, play
+from afsim.experiments.table_rows import STAND_IN, Entry, labelled, make_row, play
 from afsim.field import inside_crop
 from afsim.options import command_line
 from afsim.rollout import Arena
@@ -30,6 +31,7 @@ from afsim.staging import staged_files
 from afsim.tables import write_table
 
 BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
 
 CROP: Final = 1.5
 """The image over the crop that the rows with a dagger are evaluated on (section 7 of the paper)."""
@@ -39,6 +41,11 @@ _FULL_REACH: Final = 16  # pixels; a Pixel 3's sweep has 10 to 17
 _ROWS: Final = (
     ("ZNCC Disparity with Calibration", "zncc_disparity", False),
     ("SSD Disparity", "ssd_disparity", True),
+)
+_STAND_IN: Final = Entry("D1", "Learned Depth", "learned_depth", False, crop=True, extension=STAND_IN)
+_ABOUT_STAND_IN: Final = (
+    "Learned Depth: the paper's network (Garg et al., 2019) is not public; our stand-in is a small network of the "
+    "same idea, and its figures say nothing about theirs."
 )
 
 
@@ -64,7 +71,7 @@ class SingleSlice(NamedTuple):
     Attributes
     ----------
     entries : list of Entry
-        The rows: for each policy and reach, every budget.
+        The rows: for each policy and reach, every budget; then the stand-in's.
     inside : (N,) bool
         The patches inside the crop.
     notes : list of str
@@ -88,7 +95,19 @@ def single_slice(stacks: StackSet, *, steps: int = 1, extras: bool = True) -> Si
         return SingleSlice([], everywhere, ["The focus distances are unknown: the rows of one slice are left out."])
     inside = inside_crop(stacks, CROP)
     notes = [f"† on the {int(inside.sum())} of {len(stacks)} patches that lie inside the {CROP:g}x crop."]
-    return SingleSlice([one for one in _entries(steps, extras) if inside.any() or not one.crop], inside, notes)
+    entries = list(_entries(steps, extras))
+    if _has_stand_in(stacks.diopters):
+        entries += [replace(_STAND_IN, steps=step) for step in range(1, steps + 1)]
+        notes.append(_ABOUT_STAND_IN)
+    return SingleSlice([one for one in entries if inside.any() or not one.crop], inside, notes)
+
+
+def _has_stand_in(diopters: FloatArray) -> bool:
+    """Return whether a network is shipped that stands in for Learned Depth at these focus distances (n,)."""
+    from afsim.depthfile import load_depth, shipped_depth  # with torch, which no other row needs
+
+    path = shipped_depth()
+    return path is not None and load_depth(path).calibration.covers(diopters)
 
 
 def _entries(steps: int, extras: bool) -> Iterator[Entry]:

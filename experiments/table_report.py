@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 from matplotlib.transforms import Bbox
 
 from afsim.experiments.paper_tables import PaperRow
-from afsim.experiments.table_rows import KINDS
+from afsim.experiments.table_rows import KINDS, STAND_IN
 from afsim.measures import get_measure
 from afsim.metrics import PAPER_COLUMNS
 from afsim.plots import COLOURS, STYLE
@@ -56,7 +56,7 @@ def side_by_side(
     Parameters
     ----------
     rows : sequence of mapping
-        Ours, in order. Other readings of the paper's rows, and extensions of them, are marked.
+        Ours, in order. Other readings of the paper's rows, extensions of them and stand-ins are marked.
     paper : iterable of PaperRow
         The table. Rows that nothing of ours stands for come last, with the paper's figures alone.
     extra : mapping, optional
@@ -66,7 +66,7 @@ def side_by_side(
     paper = list(paper)
     for kind in KINDS:
         own = [row for row in rows if row["kind"] == kind]
-        played = {(row["name"], row["steps"]) for row in own if row["reproduction"]}
+        played = {(row["name"], row["steps"]) for row in own if row["reproduction"] or row["extension"] == STAND_IN}
         missing = [row for row in paper if row.kind == kind and (row.name, row.steps) not in played]
         if not own and not missing:
             continue

@@ -25,6 +25,9 @@ Kind = Literal["I*", "D*", "D1", "I1", "chance"]
 KINDS: Final[tuple[Kind, ...]] = ("I*", "D*", "D1", "I1", "chance")
 """Kinds of rows in the order of the paper's tables; chance is not one of the paper's."""
 
+STAND_IN: Final = "our stand-in"
+"""The extension of a row that stands in for one whose method the paper does not give: figures side by side."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -45,7 +48,8 @@ class Entry:
     crop : bool
         Whether only the patches inside the 1.5x crop count.
     extension : str
-        What goes beyond the paper, of a row that does: it stands beside none of the paper's figures.
+        What goes beyond the paper, of a row that does: it stands beside none of the paper's figures, unless it is a
+        :data:`STAND_IN`, which is no reproduction either.
     """
 
     kind: Kind
@@ -137,7 +141,8 @@ def play(entry: Entry, arena: Arena, *, inside: npt.NDArray[np.bool_] | None = N
 def make_row(entry: Entry, outcome: Outcome, paper: Iterable[PaperRow]) -> dict[str, object]:
     """Return a row: what it is of, the paper's columns with 95 % intervals by scene, and the paper's own figures.
 
-    The paper's figures are withheld (NaN) where ``paper`` has no such row, and for an extension of one.
+    The paper's figures are withheld (NaN) where ``paper`` has no such row, and for an extension of one
+    that is no stand-in.
     """
     intervals = scene_intervals(outcome.error, outcome.scene)
     row: dict[str, object] = {
@@ -157,7 +162,8 @@ def make_row(entry: Entry, outcome: Outcome, paper: Iterable[PaperRow]) -> dict[
     row["exact_mae"] = float(np.abs(outcome.exact).mean())
     row["exact_rmse"] = float(np.sqrt((outcome.exact**2).mean()))
     row["failed"] = outcome.failed
-    printed = None if entry.extension else paper_row(entry.kind, entry.name, entry.steps, paper)
+    withheld = entry.extension not in ("", STAND_IN)
+    printed = None if withheld else paper_row(entry.kind, entry.name, entry.steps, paper)
     for name in PAPER_COLUMNS:
         row[f"paper_{name}"] = float("nan") if printed is None else float(getattr(printed, name))
     return row

@@ -16,6 +16,7 @@ from afsim.policies.hill_climb import HillClimb
 from afsim.policies.hybrid import Hybrid
 from afsim.policies.learned import LearnedD1, LearnedI1
 from afsim.policies.learned_bayesian import LearnedBayesian
+from afsim.policies.learned_depth import LearnedDepth
 from afsim.policies.learned_steps import LearnedD1Steps, LearnedDStar, LearnedI1Steps, LearnedIStar
 from afsim.policies.one_sided import OneSided
 from afsim.policies.oracle import Oracle
@@ -47,6 +48,7 @@ POLICIES: Final[dict[str, type[FocusPolicy]]] = {
     "one_sided": OneSided,
     "zncc_disparity": ZnccDisparity,
     "ssd_disparity": SsdDisparity,
+    "learned_depth": LearnedDepth,
     "pdaf": Pdaf,
     "hybrid": Hybrid,
     "bayesian": Bayesian,
@@ -116,6 +118,7 @@ __all__ = [
     "LearnedD1",
     "LearnedD1Steps",
     "LearnedDStar",
+    "LearnedDepth",
     "LearnedI1",
     "LearnedI1Steps",
     "LearnedIStar",

@@ -9,6 +9,9 @@ import numpy as np
 
 from afsim import policies
 from afsim.calibration import Provenance
+from afsim.depthcalibration import DepthCalibration
+from afsim.depthfile import DepthModel, save_depth
+from afsim.depthnetwork import DepthConfig, make_depth_network
 from afsim.modelfile import ModelRecord, save
 from afsim.modelkinds import model_kind
 from afsim.networklikelihood import NetworkLikelihood, file_hash
@@ -16,6 +19,7 @@ from afsim.networks import CompactConfig, make_network
 from afsim.policies import POLICIES
 from afsim.policies.learned import Learned
 from afsim.policies.learned_bayesian import LearnedBayesian
+from afsim.policies.learned_depth import LearnedDepth
 from afsim.policy import FocusPolicy
 from afsim.task import TaskSpec
 
@@ -29,6 +33,8 @@ def make(name: str, spec: TaskSpec, **options: Any) -> FocusPolicy:
         options = {"model": ",".join(map(str, files)), **options}
         if kind is LearnedBayesian:
             options = {"likelihood": str(tiny_likelihood(files[0], spec.n)), **options}
+    if kind is LearnedDepth:
+        options = {"model": str(tiny_depth()), **options}
     return policies.make(name, spec, **options)
 
 
@@ -38,6 +44,17 @@ def tiny_network(kind: str, n: int) -> Path:
     config = CompactConfig(n=n, views=model_kind(kind).views, width=0.1, features=16, hidden=16)
     path = Path(_folder().name) / f"{kind}-{n}.safetensors"
     save(make_network(config, 0), path, ModelRecord("none", 0, training={"model": kind}))
+    return path
+
+
+@cache
+def tiny_depth() -> Path:
+    """Return the file of an untrained network of depth, calibrated for all distances, by which the lens moves."""
+    table = np.linspace(0.0, 12.0, 5)
+    calibration = DepthCalibration(table, np.full(5, 400.0), table, np.ones(5))
+    network = make_depth_network(DepthConfig((4, 4)), 0)
+    path = Path(_folder().name) / "learned_depth.safetensors"
+    save_depth(DepthModel(network, calibration, Provenance("none", "", 0, 0)), path)
     return path
 
 

@@ -46,6 +46,7 @@ def test_help_lists_every_command(word: str, capsys: Captured) -> None:
         "compare",
         "calibrate",
         "fit bayesian",
+        "fit learned_depth",
         "study optimum",
         "play",
         "trace",
@@ -68,7 +69,9 @@ def test_every_command_explains_its_options(name: str, capsys: Captured) -> None
 
 def test_fit_tells_what_can_be_fitted(capsys: Captured) -> None:
     assert cli.main(["fit", "--help"]) == 0
-    assert "afsim fit bayesian --stacks SET --out FILE" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    for name in ("bayesian", "learned_depth"):
+        assert f"afsim fit {name} --stacks SET --out FILE" in out
     assert cli.main(["fit", "magic"]) == 2
     assert "afsim calibrate" in capsys.readouterr().out
 

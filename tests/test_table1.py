@@ -1,6 +1,7 @@
 """Table 1 of any set: its rows, how they agree with the paper's, and what is written."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from matplotlib.text import Text
 from scipy.stats import spearmanr
 
+from afsim import depthfile
 from afsim.camera import Camera
 from afsim.errors import AfsimError
 from afsim.experiments.agreement import agreement, log_ratio_rms, rank_correlation
@@ -24,6 +26,14 @@ from tests.conftest import make_stack
 QUICK = Table1Config(quiet=True)
 PAPER = np.array([9.0, 7.0, 5.0, 3.0, 2.0])
 NAMES = ["a", "b", "c", "d", "e"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_stand_in() -> Iterator[None]:
+    """Whether a stand-in for Learned Depth is shipped makes no difference here; test_table2 has one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depthfile, "_SHIPPED", Path("none"))
+        yield
 
 
 @pytest.fixture(scope="module")

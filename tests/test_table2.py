@@ -7,14 +7,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from afsim import depthfile
 from afsim.errors import AfsimError
-from afsim.experiments.paper_tables import TABLE_2
-from afsim.experiments.table2 import Table2Config, main, run, single_slice
+from afsim.experiments.paper_tables import TABLE_1, TABLE_2
+from afsim.experiments.table1 import Table1Config, reproduce
+from afsim.experiments.table2 import _ROWS, Table2Config, main, run, single_slice
+from afsim.experiments.table_report import side_by_side
 from afsim.rows import number
 from afsim.stackset import StackSet
 from tests.conftest import make_stack
+from tests.seating import tiny_depth
 
 QUICK = Table2Config(quiet=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a stand-in for Learned Depth is shipped makes no difference but where a test says so."""
+    monkeypatch.setattr(depthfile, "_SHIPPED", Path("none"))
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +75,25 @@ def test_stacks_of_one_view_or_of_unknown_distances_are_refused() -> None:
     unknown = StackSet.from_stacks([make_stack(3.0, distances=False)])
     with pytest.raises(AfsimError, match="distances are unknown"):
         run(QUICK, stacks=unknown)
+
+
+def test_a_shipped_stand_in_for_learned_depth_is_beside_the_papers_row_and_marked(
+    small: StackSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(depthfile, "_SHIPPED", tiny_depth())
+    rows = run(Table2Config(steps=2, quiet=True), stacks=small)
+    own = [row for row in rows if row["policy"] == "learned_depth"]
+    printed = [row for row in TABLE_2 if row.name == "Learned Depth"]
+    assert [(row["name"], row["steps"], row["crop"]) for row in own] == [("Learned Depth", m, True) for m in (1, 2)]
+    assert [(row["paper_mae"], row["paper_rmse"]) for row in own] == [(row.mae, row.rmse) for row in printed]
+    assert not any(row["reproduction"] for row in own)
+    text = side_by_side(rows, TABLE_2)
+    assert text.count("| Learned Depth† (our stand-in) | `learned_depth` |") == text.count("| Learned Depth†") == 2
+    assert "not public" in single_slice(small).notes[1]
+    table = reproduce(Table1Config(quiet=True), stacks=small)
+    assert "| Learned Depth† (our stand-in) | `learned_depth` | 1 |" in side_by_side(table.rows, TABLE_1)
+    beyond = StackSet.from_stacks([replace(make_stack(3.0, size=64), diopters=np.linspace(0.0, 40.0, 12))])
+    assert {entry.name for entry in single_slice(beyond).entries} == {name for name, *_ in _ROWS}
 
 
 @pytest.mark.parametrize("steps", [0, -1])
