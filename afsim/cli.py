@@ -279,6 +279,7 @@ _STUDIES = {
     "statistics": "StatisticsConfig",
     "claims": "ClaimsConfig",
     "uncertainty": "UncertaintyConfig",
+    "predictions": "PredictionsConfig",
 }
 
 _COMMANDS = {

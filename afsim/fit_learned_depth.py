@@ -19,6 +19,7 @@ from afsim.depthfile import DepthModel, save_depth
 from afsim.depthnetwork import DepthConfig, DepthNetwork, make_depth_network
 from afsim.dualpixel import Axis
 from afsim.errors import AfsimError, StoreError
+from afsim.lesson import seed_of_step
 from afsim.networkinput import Observations
 from afsim.optics import diopters_of_index
 from afsim.options import command_line
@@ -28,7 +29,6 @@ from afsim.slicebank import SliceBank
 from afsim.slicepaths import Lanes
 from afsim.stackset import StackSet
 from afsim.staging import staged_files
-from afsim.training import seed_of_step
 from afsim.trainlog import TrainLog
 
 FloatArray = npt.NDArray[np.float64]

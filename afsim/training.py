@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from afsim.augment import Augmentation, augmented
+from afsim.augment import Augmentation
 from afsim.checkpoint import Reached, read_checkpoint, write_checkpoint
 from afsim.checks import check_whole
 from afsim.crew import ALONE, Crew
-from afsim.dualpixel import Axis
 from afsim.errors import AfsimError
+from afsim.lesson import Lesson, seed_of_step
 from afsim.metrics import index_error, labels, paper_columns
 from afsim.networkinput import Observations
 from afsim.networks import FocusNetwork
-from afsim.ordinal import cross_entropy, predicted_index, soft_labels
+from afsim.ordinal import cross_entropy, predicted_index
 from afsim.recipe import Recipe
 from afsim.slicebank import SliceBank
 from afsim.slicepaths import Lanes, logits_of
@@ -35,51 +34,6 @@ SCORE: Final = "exact MAE"
 # A loss that is no number is noticed after so many steps: to look at it, the device must have caught up.
 _LOOK_EVERY: Final = 50
 Validate = Callable[[FocusNetwork], Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What is learned.
-
-    Attributes
-    ----------
-    bank : SliceBank
-        The pixels.
-    lanes : Lanes
-        Pairs of stack and start, with the slices that each has seen.
-    truth : (stacks,) float64
-        The index to learn, of every stack of the bank.
-    dp_axis : {"rows", "columns"}
-        Along which the views are shifted.
-    """
-
-    bank: SliceBank
-    lanes: Lanes
-    truth: npt.NDArray[np.float64]
-    dp_axis: Axis = "columns"
-
-    def soft_labels(self, recipe: Recipe) -> Tensor:
-        """Return what is to be said of every stack of the bank, (stacks, n) float32 on the device."""
-        n = self.bank.stacks.n
-        known, table = np.unique(self.lanes.stack), torch.zeros((len(self.truth), n))
-        truth = torch.from_numpy(self.truth[known].astype(np.float32))
-        table[known] = soft_labels(truth, n, metric=recipe.metric, coefficient=recipe.coefficient)
-        return table.to(self.bank.device)
-
-    def batch(
-        self, recipe: Recipe, augmentation: Augmentation, seed: int, step: int, crew: Crew = ALONE
-    ) -> tuple[Observations, Tensor]:
-        """Return what this process sees in a step, and which stacks (N,) int64 it sees."""
-        rng = np.random.Generator(np.random.Philox(key=(seed, step)))
-        lanes = self.lanes.select(rng.integers(len(self.lanes), size=recipe.batch))
-        position = None
-        if recipe.lens_sd > 0.0:
-            position = lanes.path + rng.normal(0.0, recipe.lens_sd, lanes.path.shape)
-            position = np.clip(position, 0.0, self.bank.stacks.n - 1.0)[crew.rank :: crew.size]
-        lanes = lanes.select(slice(crew.rank, None, crew.size))
-        generator = torch.Generator(self.bank.device).manual_seed(seed_of_step(seed, step, crew.rank))
-        seen = augmented(lanes.observe(self.bank, position=position), augmentation, generator, self.dp_axis)
-        return seen, self.bank.put(lanes.stack)
 
 
 @dataclass(frozen=True)
@@ -179,6 +133,8 @@ def train(
     for step in range(reached.step, recipe.steps):
         if course.patience and len(reached.rows) - 1 - reached.best >= course.patience:
             break
+        if lesson.renew(step):
+            table = lesson.soft_labels(recipe)
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate_at(step)
         torch.manual_seed(seed_of_step(seed, step, crew.rank))  # of dropout, which takes no generator
@@ -235,11 +191,6 @@ def prepare(network: FocusNetwork, device: torch.device, *, repeatable: bool, ev
     if repeatable:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
-
-
-def seed_of_step(seed: int, step: int, rank: int) -> int:
-    """Return the seed of what one process draws at random in a step on its device."""
-    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _descend(model: nn.Module, optimiser: torch.optim.Optimizer, seen: Observations, wanted: Tensor) -> Tensor:

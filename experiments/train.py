@@ -16,6 +16,8 @@ from afsim.checks import check_whole
 from afsim.crew import Crew, crew
 from afsim.dualpixel import Axis
 from afsim.errors import AfsimError, StoreError
+from afsim.freshbank import PREFIX, FreshBank, endless_set
+from afsim.lesson import FreshLesson, Lesson
 from afsim.metrics import labels
 from afsim.modelfile import Model, ModelRecord, load, save
 from afsim.modelkinds import ModelKind, model_kind
@@ -24,10 +26,10 @@ from afsim.options import command_line, from_text
 from afsim.progress import progress
 from afsim.recipe import Recipe, presets
 from afsim.slicebank import SliceBank
-from afsim.slicepaths import follow, lanes_of
+from afsim.slicepaths import Lanes, follow, lanes_of
 from afsim.stackset import StackSet
 from afsim.staging import staged_files
-from afsim.training import Course, Lesson, train, validation
+from afsim.training import Course, train, validation
 from afsim.trainlog import TrainLog
 
 NETWORKS: Final[dict[str, Config]] = {"one-hot": OneHotConfig(), "compact": CompactConfig()}
@@ -42,7 +44,7 @@ class TrainConfig:
     model: tyro.conf.Positional[str]
     """What it sees: i1, d1 (one slice), i1-2step, d1-2step (and that which i1 or d1 chose), ..., i-star, d-star."""
     stacks: Path
-    """Set of labelled stacks to train on."""
+    """Set of labelled stacks to train on; or endless:NAME, fresh stacks of a rendered set, e.g. bench-train."""
     validation: Path
     """Another set, by which the best weights are chosen: never the one that policies are then tested on."""
     out: Path
@@ -69,6 +71,10 @@ class TrainConfig:
     """Where; a graphics processor where there is one, in mixed precision."""
     repeatable: bool = False
     """Equal seeds give equal bits on a graphics processor too, which is slower; on a processor they always do."""
+    pool: int = 256
+    """Of endless stacks: how many are in memory (3.2 MB each)."""
+    renew_every: int = 20
+    """Of endless stacks: steps after which the next one comes, in place of the oldest."""
     tensorboard: Path | None = None
     """Folder for TensorBoard's log, beside the CSV file."""
     resume: bool = False
@@ -99,13 +105,15 @@ def run(config: TrainConfig, device: torch.device, members: Crew) -> Model:
     usual = _USUAL[config.recipe.partition(",")[0].strip()]
     network_config = from_text(config.network or usual[0], NETWORKS, "network")
     augmentation = from_text(config.augmentation or usual[1], AUGMENTATIONS, "augmentation")
-    stacks, held_out = _open(config.stacks, kind), _open(config.validation, kind)
+    held_out = _open(config.validation, kind)
+    bank = _bank(config, kind, device)
+    stacks = bank.stacks
     _check_fit(stacks, held_out, config)
     network_config = replace(network_config, n=stacks.n, views=kind.views)
     before = _previous(config, kind, network_config, device)
     settings: dict[str, object] = {
         "model": kind.name,
-        "data": stacks.digest,
+        "data": _digest(bank),
         "validation": held_out.digest,
         "network": asdict(network_config),
         "recipe": asdict(recipe),
@@ -123,7 +131,7 @@ def run(config: TrainConfig, device: torch.device, members: Crew) -> Model:
         if members.leads:
             log = opened.enter_context(TrainLog(config.out.with_suffix(".csv"), config.tensorboard))
         bar = opened.enter_context(progress(shown=members.leads and not config.quiet, transient=True))
-        bank, held = SliceBank(stacks, device), SliceBank(held_out, device)
+        held = SliceBank(held_out, device)
         networks = [model.network for model in before]
         paths = lanes_of(kind, np.flatnonzero(stacks.labelled), stacks.n)
         chosen = bar.add_task("slices that previous networks choose", total=len(paths) * len(networks))
@@ -133,7 +141,7 @@ def run(config: TrainConfig, device: torch.device, members: Crew) -> Model:
         steps = bar.add_task("training", total=recipe.steps)
         trained = train(
             network,
-            Lesson(bank, paths, _truth(stacks, recipe), _axis(stacks)),
+            _lesson(bank, paths, recipe, networks, kind),
             recipe,
             augmentation,
             config.seed,
@@ -147,8 +155,32 @@ def run(config: TrainConfig, device: torch.device, members: Crew) -> Model:
     best = trained.rows[trained.best]
     metrics = {name: best[name] for name in best if name not in ("rate", "loss", "images/s")}
     command = command_line("train", replace(config, resume=False), positional=["model"])
-    record = ModelRecord(stacks.digest, config.seed, metrics, {**settings, "command": command})
+    record = ModelRecord(_digest(bank), config.seed, metrics, {**settings, "command": command})
     return Model(network.cpu(), record)
+
+
+def _bank(config: TrainConfig, kind: ModelKind, device: torch.device) -> SliceBank:
+    """Return the pixels to train on: of a stored set, or of endless stacks."""
+    name = str(config.stacks)
+    if not name.startswith(PREFIX):
+        return SliceBank(_open(config.stacks, kind), device)
+    return FreshBank(endless_set(name), config.pool, config.renew_every, device)
+
+
+def _digest(bank: SliceBank) -> str:
+    return bank.digest() if isinstance(bank, FreshBank) else bank.stacks.digest
+
+
+def _lesson(bank: SliceBank, lanes: Lanes, recipe: Recipe, networks: list[FocusNetwork], kind: ModelKind) -> Lesson:
+    """Return what is learned; of endless stacks, what previous networks choose is chosen as they come."""
+    truth, axis = _truth(bank.stacks, recipe), _axis(bank.stacks)
+    if not isinstance(bank, FreshBank):
+        return Lesson(bank, lanes, truth, axis)
+
+    def choose(stacks: npt.NDArray[np.int64]) -> Lanes:
+        return follow(networks, bank, lanes_of(kind, stacks, bank.stacks.n))
+
+    return FreshLesson(bank, lanes, truth, axis, choose=choose, truth_of=lambda stacks: _truth(stacks, recipe))
 
 
 def _first(config: TrainConfig, wanted: Config) -> FocusNetwork:

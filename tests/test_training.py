@@ -14,6 +14,7 @@ import torch
 from afsim import cli, modelfile
 from afsim.augment import AUGMENTATIONS, NO_AUGMENTATION
 from afsim.errors import AfsimError, StoreError
+from afsim.lesson import Lesson, seed_of_step
 from afsim.modelkinds import model_kind
 from afsim.networks import CompactConfig, FocusNetwork, make_network
 from afsim.recipe import RECIPES, Recipe
@@ -21,7 +22,7 @@ from afsim.slicebank import SliceBank
 from afsim.slicepaths import Lanes, follow, lanes_of
 from afsim.stack import FocalStack
 from afsim.stackset import StackSet
-from afsim.training import SCORE, Course, Lesson, seed_of_step, train, validation
+from afsim.training import SCORE, Course, train, validation
 from afsim.trainlog import TrainLog
 from tests.conftest import LEVELS, make_stack
 
