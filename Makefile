@@ -8,6 +8,9 @@
 PYTHON ?= python3
 PIP_FLAGS ?=
 
+# Yardsticks, searches, and the trained networks that come with afsim.
+POLICIES := stay,random,fixed,hill_climb,bayesian,learned-i1,learned-d1,learned-d1-2step,learned_bayesian,sweep,oracle
+
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
 INSTALLED := .venv/installed
@@ -15,7 +18,7 @@ INSTALLED := .venv/installed
 .PHONY: compare test check
 
 compare: $(INSTALLED)
-	$(BIN)/afsim compare --out out/compare
+	$(BIN)/afsim compare --policies $(POLICIES) --out out/compare
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2

@@ -280,6 +280,7 @@ _STUDIES = {
     "claims": "ClaimsConfig",
     "uncertainty": "UncertaintyConfig",
     "predictions": "PredictionsConfig",
+    "real_network": "RealNetworkConfig",
 }
 
 _COMMANDS = {

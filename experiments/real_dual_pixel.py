@@ -30,7 +30,8 @@ FloatArray = npt.NDArray[np.float64]
 T = TypeVar("T")
 
 _BLACK: Final = 1024
-_SIDES: Final = ("left", "right")
+SIDES: Final = ("left", "right")
+"""Folders of the two views, and the ends of the calibration's names."""
 _GRID: Final = (6, 8)  # rows and columns of the measured kernels
 _PARAMETERS: Final = ("width", "crosstalk", "split", "cats_eye_x", "cats_eye_y", "tilt_x", "tilt_y")
 # A window's defocus must be known over most of it, and even: within 10 of 255 steps.
@@ -143,8 +144,8 @@ def _tracked(items: Iterator[T], total: int, what: str, quiet: bool) -> Iterator
 # ---------------------------------------------------------------------- kernels
 def read_sites(data: Path) -> list[Site]:
     """Read the measured kernels and where they lie, row by row."""
-    kernels = np.stack([_read_kernels(data / "calibration" / f"blur_kernels_{side}.npy") for side in _SIDES], 1)
-    white = [_read_light(data / "calibration" / f"white_sheet_{side}.png") for side in _SIDES]
+    kernels = np.stack([_read_kernels(data / "calibration" / f"blur_kernels_{side}.npy") for side in SIDES], 1)
+    white = [read_light(data / "calibration" / f"white_sheet_{side}.png") for side in SIDES]
     rows, columns = _GRID
     height, width = white[0].shape
     tile = height // rows, width // columns
@@ -169,7 +170,8 @@ def _read_kernels(path: Path) -> FloatArray:
     return np.asarray(kernels, dtype=np.float64)
 
 
-def _read_light(path: Path) -> FloatArray:
+def read_light(path: Path) -> FloatArray:
+    """Read a picture of one view, black level subtracted."""
     return read_grey16(path).astype(np.float64) - _BLACK
 
 
@@ -211,15 +213,15 @@ def _kernel_row(site: Site, fit: KernelFit) -> dict[str, object]:
 
 # ---------------------------------------------------------------------- disparity
 def _match_scenes(data: Path, config: RealDualPixelConfig) -> tuple[list[SceneMatch], list[dict[str, object]]]:
-    white = [_read_light(data / "calibration" / f"white_sheet_{side}.png") for side in _SIDES]
+    white = [read_light(data / "calibration" / f"white_sheet_{side}.png") for side in SIDES]
     names = sorted(path.stem for path in (data / "left").glob("*.png"))
     if not names:
         raise ReaderError(f"{data / 'left'}: no pictures")
     matches, rows = [], []
     for name in _tracked(iter(names), len(names), "scenes", config.quiet):
         views = [
-            without_shading(_read_light(data / side / f"{name}.png"), sheet)
-            for side, sheet in zip(_SIDES, white, strict=True)
+            without_shading(read_light(data / side / f"{name}.png"), sheet)
+            for side, sheet in zip(SIDES, white, strict=True)
         ]
         defocus = read_image(data / "defocus" / f"{name}.png").astype(np.float64)
         by_axis = {axis: match(name, views, defocus, axis, config) for axis in AXES}
