@@ -7,7 +7,7 @@ weights.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -192,6 +192,20 @@ class CompactNetwork(nn.Module):
             layers += [nn.Conv1d(channels, _MAP_FILTERS, 5, padding=2 * dilation, dilation=dilation), nn.ReLU()]
             channels = _MAP_FILTERS
         self.reading = nn.Sequential(*layers, nn.Conv1d(channels, 1, 1))
+        self._trunk_kept = False
+
+    def keep_trunk(self) -> None:
+        """Keep the trunk as it is in training, normalisations too: only what is made of its features is learned."""
+        self._trunk_kept = True
+        self.trunk.requires_grad_(False)
+        self.trunk.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, as for every module; a trunk that is kept stays in evaluation mode."""
+        super().train(mode)
+        if self._trunk_kept:
+            self.trunk.eval()
+        return self
 
     def forward(self, observations: Observations) -> Tensor:
         """Return the logits (N, n)."""

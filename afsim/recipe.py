@@ -90,8 +90,9 @@ class Recipe:
         """Return the optimiser of a network's weights; biases and normalisations do not decay."""
         betas = (self.beta1, self.beta2)
         fused = next(network.parameters()).is_cuda
-        matrices = [weight for weight in network.parameters() if weight.ndim > 1]
-        vectors = [weight for weight in network.parameters() if weight.ndim <= 1]
+        learned = [weight for weight in network.parameters() if weight.requires_grad]
+        matrices = [weight for weight in learned if weight.ndim > 1]
+        vectors = [weight for weight in learned if weight.ndim <= 1]
         groups = [
             {"params": matrices, "weight_decay": self.weight_decay},
             {"params": vectors, "weight_decay": 0.0},

@@ -21,7 +21,7 @@ from afsim.lesson import FreshLesson, Lesson
 from afsim.metrics import labels
 from afsim.modelfile import Model, ModelRecord, load, save
 from afsim.modelkinds import ModelKind, model_kind
-from afsim.networks import CompactConfig, Config, FocusNetwork, OneHotConfig, make_network
+from afsim.networks import CompactConfig, CompactNetwork, Config, FocusNetwork, OneHotConfig, make_network
 from afsim.options import command_line, from_text
 from afsim.progress import progress
 from afsim.recipe import Recipe, presets
@@ -59,6 +59,9 @@ class TrainConfig:
     """For more than one step: the files of the networks that choose the slices before, first to last."""
     initial: Path | None = None
     """Network of the same family and configuration to start from; by default weights are drawn at random."""
+    keep_trunk: bool = False
+    """Keep what the initial network, a compact one, takes from each slice: a third of the time, or less. Batches of
+    few whole stacks are too much alike for its normalisations to be learned from them."""
     seed: int = 0
     """Of weights, batches, augmentation and noise."""
     validate_every: int = 500
@@ -120,6 +123,7 @@ def run(config: TrainConfig, device: torch.device, members: Crew) -> Model:
         "augmentation": asdict(augmentation),
         "previous": [_hash(path) for path in config.previous],
         "initial": None if config.initial is None else _hash(config.initial),
+        "keep_trunk": config.keep_trunk,
         "seed": config.seed,
         "validate_every": config.validate_every,
         "validation_stacks": config.validation_stacks,
@@ -186,10 +190,16 @@ def _lesson(bank: SliceBank, lanes: Lanes, recipe: Recipe, networks: list[FocusN
 def _first(config: TrainConfig, wanted: Config) -> FocusNetwork:
     """Return the network that training starts with."""
     if config.initial is None:
+        if config.keep_trunk:
+            raise AfsimError("keep_trunk keeps an initial network's trunk; expected --initial FILE")
         return make_network(wanted, config.seed)
     network = load(config.initial).network
     if network.config != wanted:
         raise AfsimError(f"{config.initial} is {network.config}; expected {wanted}, which is to be trained")
+    if config.keep_trunk:
+        if not isinstance(network, CompactNetwork):
+            raise AfsimError(f"{config.initial} is no compact network: it has no trunk to keep")
+        network.keep_trunk()
     return network
 
 

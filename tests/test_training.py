@@ -14,9 +14,11 @@ import torch
 from afsim import cli, modelfile
 from afsim.augment import AUGMENTATIONS, NO_AUGMENTATION
 from afsim.errors import AfsimError, StoreError
+from afsim.experiments.train import TrainConfig, main
 from afsim.lesson import Lesson, seed_of_step
+from afsim.modelfile import load
 from afsim.modelkinds import model_kind
-from afsim.networks import CompactConfig, FocusNetwork, make_network
+from afsim.networks import CompactConfig, CompactNetwork, FocusNetwork, make_network
 from afsim.recipe import RECIPES, Recipe
 from afsim.slicebank import SliceBank
 from afsim.slicepaths import Lanes, follow, lanes_of
@@ -417,3 +419,54 @@ def test_tensorboard_is_asked_for_by_name_where_it_is_missing(
 def labels_of(stacks: StackSet) -> npt.NDArray[np.float64]:
     """Return the labels as numbers."""
     return stacks.best_index.astype(np.float64)
+
+
+# ---------------------------------------------------------------------- from another network
+def test_a_kept_trunk_stays_as_it_was_normalisations_too() -> None:
+    network = make_network(TINY, 0)
+    assert isinstance(network, CompactNetwork)
+    network.keep_trunk()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    lesson, scores = lesson_of(tinted(9), "d-star"), iter((2.0, 1.0))  # the last is the best
+    train(
+        network,
+        lesson,
+        replace(QUICK, batch=2, steps=4, schedule="constant"),
+        AUGMENTATIONS["none"],
+        0,
+        Course(2),
+        lambda network: {"exact MAE": next(scores)},
+    )
+    after = network.state_dict()
+    changed = {name.partition(".")[0] for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert changed == {"evidence", "reading"}
+    assert not network.train().trunk.training
+
+
+def test_the_command_starts_from_another_network(tmp_path: Path) -> None:
+    tinted(4).save(tmp_path / "train")
+    tinted(2, 1).save(tmp_path / "val")
+    network = "compact,width=0.1,features=16,hidden=16"
+    config = TrainConfig(
+        "d1",
+        tmp_path / "train",
+        tmp_path / "val",
+        tmp_path / "d1.safetensors",
+        recipe="small,batch=4,steps=2",
+        network=network,
+        quiet=True,
+    )
+    assert main(config) == 0
+    star = replace(config, model="d-star", out=tmp_path / "d-star.safetensors", initial=config.out, keep_trunk=True)
+    assert main(star) == 0
+    one, other = (load(each.out).network.state_dict() for each in (config, star))
+    assert all(torch.equal(one[name], other[name]) for name in one if name.startswith("trunk"))
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+    with pytest.raises(AfsimError, match=r"expected CompactConfig\(n=9, views=2, width=0.2"):
+        main(replace(star, network="compact,width=0.2,features=16,hidden=16"))
+    with pytest.raises(AfsimError, match="expected --initial"):
+        main(replace(star, initial=None))
+    one_hot = replace(config, network="one-hot,width=0.1", out=tmp_path / "wide.safetensors")
+    assert main(one_hot) == 0
+    with pytest.raises(AfsimError, match="no trunk to keep"):
+        main(replace(star, network="one-hot,width=0.1", initial=one_hot.out))
