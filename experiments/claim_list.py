@@ -55,8 +55,9 @@ class Figures:
         return self.of(table, field, kind=kind, name=OUR_MODEL, steps=str(steps))
 
     def best(self, kind: str, field: str = "mae") -> float:
-        """Return the least error of Table 1's other rows of a kind."""
-        found = [number(r, field) for r in self.rows("table1", kind=kind, steps="1") if r["name"] != OUR_MODEL]
+        """Return the least error of Table 1's other rows of a kind, stand-ins left out."""
+        rows = self.rows("table1", kind=kind, steps="1", reproduction="True")
+        found = [number(r, field) for r in rows if r["name"] != OUR_MODEL]
         if not found:
             raise MissingFigureError(f"table1 has no rows of {kind}")
         return min(found)
@@ -102,6 +103,12 @@ def _single_slice(figures: Figures) -> Verdict:
     best, ours = figures.best("D1"), figures.ours("D1")
     text = f"{ours:.2f} against {best:.2f}: factor {best / ours:.2f}"
     return Verdict(ours <= 0.33 * best, text, "2.24 against 7.18: factor 3.21")
+
+
+def _stand_in(figures: Figures) -> Verdict:
+    stand_in, ours = figures.of("table1", "mae", kind="D1", name="Learned Depth"), figures.ours("D1")
+    text = f"{ours:.2f} against {stand_in:.2f}: factor {stand_in / ours:.2f}"
+    return Verdict(ours <= 0.33 * stand_in, text, "2.24 against 7.18: factor 3.21")
 
 
 def _single_slice_rmse(figures: Figures) -> Verdict:
@@ -221,11 +228,22 @@ def _bimodal(figures: Figures) -> Verdict:
 CLAIMS: Final = (
     Claim(
         "7.1",
-        "D1 is better than every single-slice baseline by a factor of three in MAE",
-        "at most 0.33 of the best row as published",
+        "D1 is better than single-slice disparity by a factor of three in MAE",
+        "at most 0.33 of the better of ZNCC and SSD as published",
         _single_slice,
     ),
-    Claim("7.1", "and by as much in RMSE", "at most a third of the best row as published", _single_slice_rmse),
+    Claim(
+        "7.1",
+        "D1 is better than Learned Depth by a factor of three in MAE",
+        "at most 0.33 of our stand-in, which is trained on the same rendered set with its exact truth",
+        _stand_in,
+    ),
+    Claim(
+        "7.1",
+        "D1 is better than single-slice disparity by as much in RMSE",
+        "at most a third of the better of the two",
+        _single_slice_rmse,
+    ),
     Claim(
         "(ours)",
         "D1 is better than disparity searched over its full reach, against labels and exact truth",
