@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
@@ -14,6 +13,7 @@ from afsim.errors import AfsimError, UnsuitableError
 from afsim.keys import Keys
 from afsim.modelkinds import shipped_model
 from afsim.policy import Features, FloatArray, FocusPolicy, Knowledge, Status
+from afsim.readonce import file_version, read_once
 from afsim.task import Observation
 from afsim.temperature import TEMPERATURE
 
@@ -93,12 +93,12 @@ class Learned(FocusPolicy):
     @property
     def loaded(self) -> "tuple[Model, ...]":
         """The networks and their records, read once."""
-        return tuple(_load(path, _version(path)) for path in self.paths)
+        return tuple(load_once(path) for path in self.paths)
 
     @property
     def feature_key(self) -> Hashable:
         """Who says what of a slice."""
-        return ("learned", *((path, _version(path)) for path in self.paths))
+        return ("learned", *((path, file_version(path)) for path in self.paths))
 
     def begin(self, keys: Keys, knowledge: Knowledge) -> Any:
         """Start knowing nothing."""
@@ -179,18 +179,7 @@ def temperature(trained: "Model") -> float:
     return float(trained.record.metrics.get(TEMPERATURE, 1.0))
 
 
-def reader(path: Path) -> "FocusNetwork":
-    """Return a network's copy in double precision: what it reads hardly depends on the lanes of a batch then."""
-    return _in_double(path, _version(path))
-
-
-def _version(path: Path) -> int:
-    """Return what changes when a file does; 0 where there is none, so that reading it tells."""
-    return path.stat().st_mtime_ns if path.exists() else 0
-
-
-@lru_cache(maxsize=32)
-def _load(path: Path, version: int) -> "Model":
+def _load(path: Path) -> "Model":
     from afsim.mobilenet import fused
     from afsim.modelfile import load
 
@@ -202,6 +191,11 @@ def _load(path: Path, version: int) -> "Model":
     return model._replace(network=fused(model.network))
 
 
-@lru_cache(maxsize=32)
-def _in_double(path: Path, version: int) -> "FocusNetwork":
-    return copy.deepcopy(_load(path, version).network).double()
+def _in_double(path: Path) -> "FocusNetwork":
+    return copy.deepcopy(load_once(path).network).double()
+
+
+load_once: Final = read_once(_load)
+"""Reads a network and its record, for inference alone."""
+reader: Final = read_once(_in_double)
+"""Reads a network in double precision: what it reads hardly depends on the lanes of a batch then."""

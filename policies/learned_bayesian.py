@@ -1,7 +1,7 @@
 """The Bayesian policy with a trained network as its likelihood: believe, look where that tells most, end."""
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, NamedTuple, get_args
 
@@ -18,6 +18,7 @@ from afsim.networklikelihood import NetworkLikelihood, file_hash, shipped_networ
 from afsim.policies.learned import LearnedSingle
 from afsim.policy import Features, FloatArray, Knowledge, Status
 from afsim.readingahead import read_ahead
+from afsim.readonce import read_once
 from afsim.task import Observation
 
 IntArray = npt.NDArray[np.int64]
@@ -116,8 +117,7 @@ class LearnedBayesian(LearnedSingle):
     @property
     def fitted(self) -> NetworkLikelihood:
         """What the network's readings are worth, read once."""
-        path = self._fitted_path
-        return _load(path, path.stat().st_mtime_ns if path.exists() else 0)
+        return _load_once(self._fitted_path)
 
     def begin(self, keys: Keys, knowledge: Knowledge) -> ReadingMemory:
         """Start with the prior."""
@@ -179,6 +179,4 @@ def _search(
     read_ahead(*given, begin, end, look, cost)
 
 
-@lru_cache(maxsize=8)
-def _load(path: Path, version: int) -> NetworkLikelihood:
-    return NetworkLikelihood.load(path)
+_load_once: Final = read_once(NetworkLikelihood.load)

@@ -2,9 +2,9 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from afsim.errors import UnsuitableError
 from afsim.optics import diopters_of_index, nearest_index
 from afsim.policy import Features, FloatArray, FocusPolicy, Memory, Status
+from afsim.readonce import file_version, read_once
 from afsim.task import Observation
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class LearnedDepth(FocusPolicy):
     @property
     def loaded(self) -> "DepthModel":
         """Network and calibration, read once."""
-        return _load(self.path, _version(self.path))
+        return _load_once(self.path)
 
     @cached_property
     def table(self) -> FloatArray:
@@ -83,7 +84,7 @@ class LearnedDepth(FocusPolicy):
     @property
     def feature_key(self) -> Hashable:
         """Who says what of a slice."""
-        return ("learned_depth", self.path, _version(self.path))
+        return ("learned_depth", self.path, file_version(self.path))
 
     def features(self, image: npt.NDArray[np.float32], command: FloatArray, region: FloatArray) -> FloatArray:
         """Return the relative inverse depth (N,) of each image, in no unit.
@@ -110,13 +111,10 @@ class LearnedDepth(FocusPolicy):
         return command.astype(np.float64), Memory(status.astype(np.int8), likely.astype(np.float32))
 
 
-def _version(path: Path) -> int:
-    """Return what changes when a file does; 0 where there is none, so that reading it tells."""
-    return path.stat().st_mtime_ns if path.exists() else 0
-
-
-@lru_cache(maxsize=8)
-def _load(path: Path, version: int) -> "DepthModel":
+def _load(path: Path) -> "DepthModel":
     from afsim.depthfile import load_depth
 
     return load_depth(path)
+
+
+_load_once: Final = read_once(_load)
