@@ -22,7 +22,7 @@ from afsim.errors import AfsimError
 from afsim.experiments.compare import open_stacks
 from afsim.experiments.seats import seated
 from afsim.experiments.table_rows import labelled
-from afsim.metrics import mean_interval
+from afsim.metrics import WRONG, mean_interval
 from afsim.options import command_line
 from afsim.plots import COLOURS, DASHES, REFERENCE, STYLE, save
 from afsim.policies import make
@@ -125,7 +125,7 @@ def row_of(played: Played) -> dict[str, object]:
     within = played.error <= 1.0
     claimed, so = calibration(played.confidence, within)
     risk, least = selective_risk(played.confidence, played.error), selective_risk(-played.error, played.error)
-    wrong = (played.status == Status.FOCUSED) & ~within
+    wrong = (played.status == Status.FOCUSED) & (played.error > WRONG)
     low, high = mean_interval(wrong.astype(np.float64), played.scene)
     row: dict[str, object] = {
         "policy": played.policy,
@@ -158,7 +158,8 @@ def selective_risk(confidence: FloatArray, error: FloatArray) -> FloatArray:
 def table(rows: list[dict[str, object]]) -> str:
     """Return the rows as a Markdown table."""
     shares = [f"MAE of {100 * share:.0f} %" for share in _SHARES]
-    headings = ["policy", "steps", "claimed", "so", "calibration error", *shares, "focused (%)", "but wrong (%)"]
+    last = ["focused (%)", "but off by more than 2 (%)"]
+    headings = ["policy", "steps", "claimed", "so", "calibration error", *shares, *last]
     lines = []
     for row in rows:
         low, high = (100 * number(row, f"focused_but_wrong_{end}") for end in ("lo", "hi"))
