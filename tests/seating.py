@@ -20,13 +20,15 @@ from afsim.policies import POLICIES
 from afsim.policies.learned import Learned
 from afsim.policies.learned_bayesian import LearnedBayesian
 from afsim.policies.learned_depth import LearnedDepth
+from afsim.policies.text import split_policy
 from afsim.policy import FocusPolicy
 from afsim.task import TaskSpec
 
 
 def make(name: str, spec: TaskSpec, **options: Any) -> FocusPolicy:
     """Return a policy as :func:`afsim.policies.make` does; of a trained one the network fits the task."""
-    kind = POLICIES.get(name)
+    base, choice, _ = split_policy(name)
+    kind = None if choice else POLICIES.get(base)
     if kind is not None and issubclass(kind, Learned):
         last = model_kind("i1" if kind is LearnedBayesian and spec.views == 1 else kind.kind)
         files = [tiny_network(each, spec.n) for each in (*last.previous, last.name)]

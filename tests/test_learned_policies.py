@@ -21,7 +21,7 @@ from afsim.sets import open_demo
 from afsim.stackset import StackSet
 from afsim.task import FocusTask
 
-SHIPPED = ["d1", "i1"]
+SHIPPED = ["d1", "i1", "d1-2step", "i1-2step", "d-star", "i-star"]
 
 
 @pytest.fixture(scope="module")
@@ -144,5 +144,5 @@ def test_what_does_not_fit_is_refused(task: FocusTask, tmp_path: Path) -> None:
         make(f"learned-d1:{stored(tmp_path, n=9)}", task.spec)
     with pytest.raises(StoreError, match="no model file"):
         make(f"learned-d1:{tmp_path / 'none.safetensors'}", task.spec)
-    with pytest.raises(AfsimError, match=r"no network d1-3step is shipped \(there are: d1, i1"):
+    with pytest.raises(AfsimError, match=r"no network d1-3step is shipped \(there are: d-star, d1, d1-2step"):
         shipped_model("d1-3step")
