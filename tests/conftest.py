@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+# Before torch is loaded: several test processes, each with as many threads of torch's as there are cores, wait for
+# each other most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
