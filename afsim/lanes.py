@@ -142,23 +142,15 @@ def play_lanes(
     position: FloatArray,
     spent_ms: FloatArray,
     table_um: FloatArray,
-    truth: FloatArray,
-    n: int,
-    dense: bool,
-    final: bool,
-    rewards: FloatArray,
 ) -> int:
-    """Write every game after one step and the rewards that the truth decides; return how many were over before."""
+    """Write every game after one step; return how many were over before."""
     over = 0
     for i in range(before.size):
         after[i] = before[i]
-        rewards[i] = 0.0
         if before[i]["done"]:
             over += 1
             continue
         _advance(after[i], command[i], declares[i], last[i], position[i], spent_ms[i], table_um)
-        if dense or (final and after[i]["done"]):
-            rewards[i] = -abs(after[i]["position"] - truth[after[i]["stack"]]) / (n - 1)
     return over
 
 

@@ -3,17 +3,18 @@
 A state is a value: keep one to undo, hand a copy to another policy to fork.
 """
 
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from afsim.camera import AnyImage, Camera, ImageKind
-from afsim.errors import AfsimError, unknown
+from afsim.errors import AfsimError
 from afsim.keys import Keys, Purpose, derive, integers
 from afsim.lanes import INFO, LANE, Lanes, describe_position, describe_truth, plan_steps, play_lanes
 from afsim.lensstate import LensState
 from afsim.measures import relative_sharpness
+from afsim.rewards import RewardModel, make_reward, pay_lanes
 from afsim.taskspec import ActionMode, FloatArray, TaskSpec, Timing
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "FocusTask",
     "Lanes",
     "Observation",
-    "Reward",
     "TaskSpec",
     "TaskState",
     "Timing",
@@ -30,7 +30,6 @@ __all__ = [
 
 IntArray = npt.NDArray[np.int64]
 Observation = dict[str, npt.NDArray[np.generic]]
-Reward = Literal["final", "dense", "sharpness", "none"]
 
 INFO_FIELDS: Final = tuple(INFO.names or ())
 
@@ -53,15 +52,18 @@ class FocusTask:
         Steps m.
     action_mode, declare, timing
         See :class:`TaskSpec`.
-    reward : {"final", "dense", "sharpness", "none"}
-        ``final``: -|position - truth| / (n-1), once, at the end. ``dense``: the same at every step.
-        ``sharpness``: relative sharpness of the slice ended at, minus 1, once; needs no label.
+    reward : str or RewardModel
+        What is paid (:mod:`afsim.rewards`): a preset's name, perhaps with changes (``"final,move=0.01"``), or a
+        model. ``final``: -|position - truth| / (n-1), once, at the end. ``dense``: the same at every step.
+        ``approach``: how much of it a step saves. ``success``: ends and declarations within one slice, less what
+        steps cost. ``sharpness``: relative sharpness of the slice ended at, minus 1, once; needs no label.
         ``none``: 0 always, where nobody learns.
 
     Raises
     ------
     AfsimError
-        For a reward that needs labels on stacks without, or an option that does not exist.
+        For a reward that needs labels on stacks without, or milliseconds where the focus distances are unknown, or
+        an option that does not exist.
     """
 
     def __init__(
@@ -71,13 +73,11 @@ class FocusTask:
         budget: int = 5,
         action_mode: ActionMode = "absolute",
         declare: bool = False,
-        reward: Reward = "final",
+        reward: str | RewardModel = "final",
         timing: Timing | None = None,
     ) -> None:
         geometry = camera.stacks.geometry
-        if reward not in get_args(Reward):
-            raise unknown("reward", reward, get_args(Reward))
-        self.camera, self.reward = camera, reward
+        self.camera, self.reward = camera, make_reward(reward)
         self.spec = TaskSpec(
             geometry.n,
             geometry.views,
@@ -94,7 +94,9 @@ class FocusTask:
         self.truth = stacks.truth
         self._label = np.where(stacks.best_index >= 0, stacks.best_index.astype(np.float64), np.nan)
         self._regions = stacks.regions.astype(np.float32)
-        if reward in ("final", "dense") and not stacks.labelled.all():
+        if self.reward.time_ms > 0.0 and geometry.diopters is None:
+            raise AfsimError(f"reward {reward!r} counts milliseconds, which need the focus distances of the stacks")
+        if self.reward.needs_truth and not stacks.labelled.all():
             missing = stacks.names[int(np.flatnonzero(~stacks.labelled)[0])]
             raise AfsimError(
                 f"reward {reward!r} needs a label for every stack, but {missing!r} has none; "
@@ -167,17 +169,13 @@ class FocusTask:
             lens["position"],
             spent,
             self.camera.actuator.table_um,
-            self.truth,
-            self.spec.n,
-            self.reward == "dense",
-            self.reward == "final",
-            rewards,
         )
+        pay_lanes(state.lanes, lanes, self.truth, self.spec.n, self.reward.weights, rewards)
         if over or declares.any():
             rests = state.lanes["done"] | declares
             lens[rests] = state.lens[rests]
-        if self.reward == "sharpness":
-            rewards = self._sharpness_rewards(state.lanes, lanes)
+        if self.reward.sharpness > 0.0:
+            rewards += self.reward.sharpness * self._sharpness_rewards(state.lanes, lanes)
         return TaskState(lanes, lens), rewards
 
     def _move(

@@ -19,7 +19,7 @@ class AutofocusEnv(gym.Env[dict[str, Any], Any]):
 
     Observation, a dict: ``image`` (V, H, W) at the lens's position; ``command`` (1,), the index asked for last over
     n-1; ``region`` (2,), where in the field this patch lies, in [-1, 1]; ``steps_left`` (1,), in moves. Action by
-    default: the next index. The episode terminates after ``steps`` moves or when declared, and is never truncated.
+    default: the next index. The episode terminates after ``steps`` moves or when declared; a time limit truncates.
     ``info`` always has the fields ``afsim.task.INFO_FIELDS`` and is the only place with the truth.
 
     Options of :meth:`reset`: ``stack`` (position or name) and ``start`` (index), drawn uniformly where not given.
@@ -32,6 +32,8 @@ class AutofocusEnv(gym.Env[dict[str, Any], Any]):
         How :meth:`render` shows the episode.
     render_truth : bool
         Whether the picture shows the index in focus.
+    time_limit_ms : float, optional
+        Simulated milliseconds after which an episode is truncated; none by default.
     **options
         Of :func:`afsim.envs.replay.make_task`: stacks, lens, sensor, timing, interpolation, breathing, margin,
         steps, action_mode, declare, reward.
@@ -51,6 +53,7 @@ class AutofocusEnv(gym.Env[dict[str, Any], Any]):
         image_kind: ImageKind = "float32",
         render_mode: str | None = None,
         render_truth: bool = False,
+        time_limit_ms: float | None = None,
         **options: Unpack[TaskOptions],
     ) -> None:
         check_render_mode(render_mode, self.metadata["render_modes"])
@@ -58,7 +61,7 @@ class AutofocusEnv(gym.Env[dict[str, Any], Any]):
         self.observation_space = observation_space(self.task, image_kind)
         self.action_space = action_space(self.task.spec)
         self.render_mode = render_mode
-        self._replay = Replay(self.task, 1, image_kind)
+        self._replay = Replay(self.task, 1, image_kind, time_limit_ms=time_limit_ms)
         self._ended = False
         self._continuous = self.task.spec.action_mode == "continuous"
         self._trail = None if render_mode is None else Trail(self.task, image_kind, 1, show_truth=render_truth)
@@ -86,8 +89,8 @@ class AutofocusEnv(gym.Env[dict[str, Any], Any]):
             raise AfsimError("the episode has ended: call reset() before the next step()")
         batch = np.asarray(action)[None] if self._continuous else np.array([action])
         reward = float(self._replay.play(batch)[0])
-        self._ended = bool(self._replay.state.lanes["done"][0])
-        return self._observe(restarts=False), reward, self._ended, False, self._info()
+        self._ended, truncated = bool(self._replay.done[0]), bool(self._replay.truncated[0])
+        return self._observe(restarts=False), reward, self._ended and not truncated, truncated, self._info()
 
     def render(self) -> Any:
         """Return the picture (H, W, 3) uint8 for ``rgb_array``; a window shows it for ``human``."""

@@ -12,14 +12,15 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from afsim.camera import AnyImage, Camera, ImageKind, Interpolation
-from afsim.checks import check_switch, check_whole
+from afsim.checks import check_number, check_switch, check_whole
 from afsim.errors import AfsimError, unknown
 from afsim.keys import Keys, Purpose, derive
 from afsim.lens import Lens, make_lens
+from afsim.rewards import RewardModel
 from afsim.sensor import Sensor, make_sensor
 from afsim.sets import open_demo
 from afsim.stackset import StackSet
-from afsim.task import ActionMode, FocusTask, Lanes, Observation, Reward, TaskSpec, TaskState, Timing
+from afsim.task import ActionMode, FocusTask, Lanes, Observation, TaskSpec, TaskState, Timing
 from afsim.taskspec import make_timing
 
 Mask = npt.NDArray[np.bool_]
@@ -45,7 +46,7 @@ class TaskOptions(TypedDict, total=False):
     steps: int
     action_mode: ActionMode
     declare: bool
-    reward: Reward
+    reward: str | RewardModel
 
 
 def make_task(
@@ -60,7 +61,7 @@ def make_task(
     steps: int = 5,
     action_mode: ActionMode = "absolute",
     declare: bool = False,
-    reward: Reward = "final",
+    reward: str | RewardModel = "final",
 ) -> FocusTask:
     """Return the game that an environment plays.
 
@@ -76,7 +77,7 @@ def make_task(
         The budget m; 5, because the paper's best multi-step method is at its plateau there.
     action_mode, declare
         See :class:`afsim.task.TaskSpec`.
-    reward : {"final", "dense", "sharpness", "none"}
+    reward : str or RewardModel
         See :class:`afsim.task.FocusTask`.
 
     Raises
@@ -188,11 +189,24 @@ class Replay:
         How many are played at once.
     kind : {"float32", "uint8", "uint16"}
         Of the images (see :meth:`afsim.camera.Camera.capture`).
+    time_limit_ms : float, optional
+        A game that has used so many milliseconds is broken off: it has ended, but not by its own rules.
+
+    Raises
+    ------
+    AfsimError
+        For no lanes, or a limit that is not above 0 or that nobody could tell, the focus distances being unknown.
     """
 
-    def __init__(self, task: FocusTask, lanes: int, kind: ImageKind) -> None:
+    def __init__(self, task: FocusTask, lanes: int, kind: ImageKind, *, time_limit_ms: float | None = None) -> None:
         if lanes < 1:
             raise AfsimError(f"num_envs must be at least 1, got {lanes}")
+        if time_limit_ms is not None:
+            check_number("time_limit_ms", time_limit_ms, above=0.0)
+            if task.spec.diopters is None:
+                raise AfsimError("time_limit_ms needs the focus distances of the stacks, which these do not tell")
+        self._limit_ms = time_limit_ms
+        self._late = np.zeros(lanes, dtype=np.bool_)
         self.task, self.lanes, self.kind = task, lanes, kind
         self.keyed = np.zeros(lanes, dtype=np.bool_)
         self._base = np.zeros(lanes, dtype=np.uint64)
@@ -210,8 +224,13 @@ class Replay:
 
     @property
     def done(self) -> Mask:
-        """Mask (N,) of the games that have ended; a new array."""
+        """Mask (N,) of the games that have ended, by their rules or broken off; a new array."""
         return np.array(self.state.lanes["done"])
+
+    @property
+    def truncated(self) -> Mask:
+        """Mask (N,) of the games that the time limit has broken off; a new array."""
+        return self._late.copy()
 
     def rekey(self, lane: int, generator: np.random.Generator) -> None:
         """Draw the base key of a lane; its next episode is number 0."""
@@ -233,10 +252,16 @@ class Replay:
             lanes[which], lens[which] = fresh.lanes, fresh.lens
             self._state = TaskState(lanes, lens)
         self._episode[which] += 1
+        self._late[which] = False
 
     def play(self, actions: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
         """Play one step in every game that has not ended and return the rewards (N,)."""
         self._state, rewards = self.task.step(self.state, actions)
+        if self._limit_ms is not None:
+            lanes = self._state.lanes
+            late = ~lanes["done"] & (lanes["time_ms"] >= self._limit_ms)
+            self._late |= late
+            lanes["done"] |= late
         return rewards
 
     def observe(self) -> Observation:

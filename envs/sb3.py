@@ -64,15 +64,15 @@ class AutofocusVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[Any, npt.NDArray[np.float32], npt.NDArray[np.bool_], list[dict[str, Any]]]:
         """Play the noted actions."""
-        observation, rewards, dones, _, info = self.env.step(self._actions)
-        rows = _rows(info)
+        observation, rewards, terminated, truncated, info = self.env.step(self._actions)
+        dones, rows = terminated | truncated, _rows(info)
         if dones.any():
             final = _rows(info["final_info"])
             for lane in np.flatnonzero(dones):
                 self.reset_infos[lane] = rows[lane]
                 rows[lane] = {**final[lane], "terminal_observation": info["final_obs"][lane]}
-        for row in rows:
-            row["TimeLimit.truncated"] = False  # the horizon is part of the task, and visible
+        for row, late in zip(rows, truncated.tolist(), strict=True):
+            row["TimeLimit.truncated"] = late  # the horizon is no limit: it is part of the task, and visible
         return observation, rewards.astype(np.float32), dones, rows
 
     def close(self) -> None:

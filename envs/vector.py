@@ -32,7 +32,7 @@ class AutofocusVectorEnv(VectorEnv[Observation, Any, npt.NDArray[Any]]):
         What happens to a lane that has ended: the next step begins its next episode (``NextStep``), the same step
         does and gives ``final_obs`` and ``final_info`` (``SameStep``), or the caller resets it by ``reset_mask``
         (``Disabled``). As in ``gymnasium.vector.SyncVectorEnv``.
-    image_kind, render_truth
+    image_kind, render_truth, time_limit_ms
         As in :class:`afsim.envs.AutofocusEnv`.
     render_mode : {None, "rgb_array"}
         :meth:`render` gives one picture a lane.
@@ -59,13 +59,14 @@ class AutofocusVectorEnv(VectorEnv[Observation, Any, npt.NDArray[Any]]):
         image_kind: ImageKind = "float32",
         render_mode: str | None = None,
         render_truth: bool = False,
+        time_limit_ms: float | None = None,
         **options: Unpack[TaskOptions],
     ) -> None:
         check_render_mode(render_mode, self.metadata["render_modes"])
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
         self.task: FocusTask = make_task(**options)
-        self._replay = Replay(self.task, num_envs, image_kind)
+        self._replay = Replay(self.task, num_envs, image_kind, time_limit_ms=time_limit_ms)
         self.num_envs = num_envs
         self.single_observation_space = observation_space(self.task, image_kind)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -112,18 +113,18 @@ class AutofocusVectorEnv(VectorEnv[Observation, Any, npt.NDArray[Any]]):
                 "before the next step()"
             )
         rewards = self._replay.play(np.asarray(actions))
-        terminated, restarts = self._replay.done, np.zeros(self.num_envs, dtype=np.bool_)
+        done, truncated = self._replay.done, self._replay.truncated
+        restarts = np.zeros(self.num_envs, dtype=np.bool_)
         final: dict[str, Any] = {}
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
-            terminated[ended], restarts = False, ended
+            done[ended], restarts = False, ended
         elif self.autoreset_mode is AutoresetMode.SAME_STEP:
-            restarts = terminated
-            final = self._final(terminated) if terminated.any() else {}
+            restarts = done
+            final = self._final(done) if done.any() else {}
         if restarts.any():
             self._replay.begin(restarts)
         info = _columns(self._replay.info(), np.ones(self.num_envs, dtype=np.bool_))
-        truncated = np.zeros(self.num_envs, dtype=np.bool_)
-        return self._observe(restarts), rewards, terminated, truncated, {**final, **info}
+        return self._observe(restarts), rewards, done & ~truncated, done & truncated, {**final, **info}
 
     def render(self) -> tuple[Any, ...] | None:
         """Return one picture (H, W, 3) uint8 a lane."""

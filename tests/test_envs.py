@@ -159,6 +159,36 @@ def test_an_episode_takes_the_budget_and_reports_the_truth(stacks: StackSet) -> 
     assert {type(value) for value in info.values()} == {int, float, bool}
 
 
+def test_a_time_limit_truncates_and_the_next_episode_has_all_its_time_again(stacks: StackSet) -> None:
+    env = AutofocusEnv(stacks=stacks, steps=5, time_limit_ms=80.0, reward="final,step=0.1")
+    for _ in range(2):
+        env.reset(seed=0, options={"stack": 2, "start": 0})
+        endings = [env.step(action)[1:] for action in (3, 6, 9)]
+        assert [ending[3]["time_ms"] < 80.0 for ending in endings] == [True, True, False]
+        assert [ending[1:3] for ending in endings] == [(False, False), (False, False), (False, True)]
+        # What is broken off has not ended by its rules: its error is not paid.
+        assert [ending[0] for ending in endings] == [-0.1, -0.1, -0.1]
+        with pytest.raises(AfsimError, match="has ended"):
+            env.step(0)
+
+
+def test_the_last_step_of_the_budget_terminates_even_if_it_is_late(stacks: StackSet) -> None:
+    env = AutofocusEnv(stacks=stacks, steps=1, time_limit_ms=1.0)
+    env.reset(seed=0)
+    assert env.step(3)[2:4] == (True, False)
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, float("nan"), "soon"])
+def test_a_time_limit_must_be_a_number_above_0(stacks: StackSet, limit: Any) -> None:
+    with pytest.raises(AfsimError, match="time_limit_ms"):
+        AutofocusEnv(stacks=stacks, time_limit_ms=limit)
+
+
+def test_a_time_limit_needs_focus_distances(unlabelled_stacks: StackSet) -> None:
+    with pytest.raises(AfsimError, match="time_limit_ms needs the focus distances"):
+        AutofocusEnv(stacks=unlabelled_stacks, reward="none", time_limit_ms=100.0)
+
+
 def test_a_stack_is_chosen_by_name(stacks: StackSet) -> None:
     env = AutofocusEnv(stacks=stacks)
     assert env.reset(options={"stack": stacks.names[4]})[1]["stack"] == 4

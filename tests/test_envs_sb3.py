@@ -49,6 +49,21 @@ def test_it_equals_sb3s_loop_over_single_environments(stacks: StackSet, wrapped:
         assert_same(native.reset_infos, loop.reset_infos)
 
 
+def test_a_time_limit_is_told_apart_from_an_end_as_sb3_does(stacks: StackSet) -> None:
+    options: dict[str, Any] = {"stacks": stacks, "declare": True, "time_limit_ms": 60.0, "steps": 4}
+    native = AutofocusVecEnv(3, **options)
+    loop = DummyVecEnv([lambda: AutofocusEnv(**options)] * 3)
+    native.seed(5)
+    loop.seed(5)
+    assert_same(native.reset(), loop.reset())
+    late = 0
+    for actions in np.random.default_rng(0).integers(0, 13, (20, 3)):
+        given, wanted = native.step(actions), loop.step(actions)
+        assert_same(given, wanted)
+        late += sum(info["TimeLimit.truncated"] for info in given[3])
+    assert late > 5
+
+
 @pytest.mark.parametrize("kind", ["float32", "uint8"])
 def test_ppo_trains(kind: Any) -> None:
     stacks = StackSet.from_stacks([make_stack(5.0, size=36)])  # the least that SB3's CNN takes

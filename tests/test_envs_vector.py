@@ -19,6 +19,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"steps": 3, "declare": True},
     {"steps": 4, "action_mode": "relative", "reward": "dense", "image_kind": "uint8"},
     {"steps": 2, "action_mode": "continuous", "declare": True, "reward": "sharpness", "image_kind": "uint16"},
+    {"steps": 6, "declare": True, "reward": "success,move=0.01", "time_limit_ms": 90.0},
 ]
 
 
@@ -52,7 +53,7 @@ def played(env: gym.vector.VectorEnv[Any, Any, Any], steps: int, seed: Any) -> l
         if env.metadata["autoreset_mode"] is AutoresetMode.DISABLED and ended.any():
             returned.append(env.reset(options={"reset_mask": ended.copy()}))
         returned.append(env.step(actions))
-        ended = returned[-1][2]
+        ended = returned[-1][2] | returned[-1][3]
     return returned
 
 
