@@ -1,6 +1,5 @@
 """Base of the trained networks as policies, and those of a single slice: the paper's D1 and I1."""
 
-import copy
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,13 @@ from afsim.errors import AfsimError, UnsuitableError
 from afsim.keys import Keys
 from afsim.modelkinds import shipped_model
 from afsim.policy import Features, FloatArray, FocusPolicy, Knowledge, Status
-from afsim.readonce import file_version, read_once
+from afsim.readmodel import load_once, log_probabilities, single_looks
+from afsim.readonce import file_version
 from afsim.task import Observation
-from afsim.temperature import TEMPERATURE
 
 if TYPE_CHECKING:
     from afsim.modelfile import Model
     from afsim.networkinput import Observations
-    from afsim.networks import FocusNetwork
 
 IntArray = npt.NDArray[np.int64]
 
@@ -108,17 +106,9 @@ class Learned(FocusPolicy):
     def seen(self, image: npt.NDArray[np.float32], command: FloatArray, region: FloatArray) -> "list[Observations]":
         """Return what networks take of each image (N, V, H, W), turned so that views are shifted along columns.
 
-        Images go through the networks one by one: in a batch, sums are rounded otherwise, and what a lane sees
-        would depend on the lanes beside it.
+        One by one: see :func:`afsim.readmodel.single_looks`.
         """
-        from afsim.networkinput import observe
-
-        turned = self.spec.dp_axis == "rows"
-        views = image.swapaxes(-1, -2) if turned else image
-        places = np.asarray(region)[:, ::-1] if turned else np.asarray(region)
-        commands = np.asarray(command)
-        each = (slice(i, i + 1) for i in range(len(views)))
-        return [observe(views[one], commands[one], places[one], self.spec.n) for one in each]
+        return single_looks(self.spec, image, command, region)
 
     def verdict(
         self, belief: FloatArray, observation: Observation
@@ -142,13 +132,8 @@ class LearnedSingle(Learned):
 
     def features(self, image: npt.NDArray[np.float32], command: FloatArray, region: FloatArray) -> FloatArray:
         """Return the probability (N, n) of each index, from each image alone."""
-        import torch
-
-        from afsim.networks import infer
-
         (trained,) = self.loaded
-        said = [infer(trained.network, one) for one in self.seen(image, command, region)]
-        return torch.softmax(torch.cat(said).double() / temperature(trained), dim=1).numpy()
+        return np.exp(log_probabilities(trained, self.seen(image, command, region)))
 
     def decide(
         self, features: Features, observation: Observation, memory: LearnedMemory
@@ -172,30 +157,3 @@ class LearnedI1(LearnedSingle):
     """Go where the network I1, which sees one slice in green, says (the paper's "I1 Our Model")."""
 
     kind: ClassVar[str] = "i1"
-
-
-def temperature(trained: "Model") -> float:
-    """Return by what a network's logits are divided for its probabilities to be those of the validation set."""
-    return float(trained.record.metrics.get(TEMPERATURE, 1.0))
-
-
-def _load(path: Path) -> "Model":
-    from afsim.mobilenet import fused
-    from afsim.modelfile import load
-
-    if path.suffix == ".onnx":
-        from afsim.onnxmodel import load_onnx
-
-        return load_onnx(path)
-    model = load(path)
-    return model._replace(network=fused(model.network))
-
-
-def _in_double(path: Path) -> "FocusNetwork":
-    return copy.deepcopy(load_once(path).network).double()
-
-
-load_once: Final = read_once(_load)
-"""Reads a network and its record, for inference alone."""
-reader: Final = read_once(_in_double)
-"""Reads a network in double precision: what it reads hardly depends on the lanes of a batch then."""

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from afsim.errors import AfsimError
 from afsim.keys import Keys
 from afsim.modelkinds import model_kind
-from afsim.policies.learned import Learned, reader, temperature
+from afsim.policies.learned import Learned
 from afsim.policy import Features, FloatArray, Knowledge, Status
+from afsim.readmodel import reader, temperature
 from afsim.task import Observation
 
 Float32Array = npt.NDArray[np.float32]
