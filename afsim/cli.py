@@ -170,7 +170,12 @@ def _calibrate(words: list[str]) -> int:
 
 
 def _train(words: list[str]) -> int:
-    """Train a network of the paper's problems on a set: i1, d1, i1-2step, d1-2step, ..., i-star, d-star."""
+    """Train a network of the paper's problems (i1, d1, d1-2step, i-star, ...), or an agent (rl)."""
+    if words[:1] == ["rl"]:
+        from afsim.experiments.train_rl import TrainRlConfig
+        from afsim.experiments.train_rl import main as train_agent
+
+        return train_agent(_parse(TrainRlConfig, "train rl", words[1:]))
     from afsim.experiments.train import TrainConfig, main
 
     return main(_parse(TrainConfig, "train", words))
@@ -227,27 +232,27 @@ def _trace(words: list[str]) -> int:
     return main(_parse(TraceConfig, "trace", words))
 
 
+# What is measured besides the environments: the module of afsim.experiments and its configuration.
+_BENCHES = {
+    "measures": ("bench_measures", "MeasuresConfig"),
+    "rollout": ("bench_rollout", "RolloutConfig"),
+    "networks": ("bench_networks", "NetworksConfig"),
+    "rl": ("bench_rl", "RlConfig"),
+}
+
+
 def _bench(words: list[str]) -> int:
-    """Measure speed as ratios in one run; 'bench measures', 'bench rollout' (evaluation), 'bench networks'."""
-    if words[:1] == ["measures"]:
-        from afsim.experiments import bench_measures
-
-        return bench_measures.run(_parse(bench_measures.MeasuresConfig, "bench measures", words[1:]))
-    if words[:1] == ["rollout"]:
-        from afsim.experiments import bench_rollout
-
-        return bench_rollout.run(_parse(bench_rollout.RolloutConfig, "bench rollout", words[1:]))
-    if words[:1] == ["networks"]:
-        from afsim.experiments import bench_networks
-
-        return bench_networks.run(_parse(bench_networks.NetworksConfig, "bench networks", words[1:]))
+    """Measure speed as ratios in one run: environments; or 'bench measures', 'rollout', 'networks', 'rl'."""
+    name = words[0] if words else ""
+    if name in _BENCHES:
+        file, kind = _BENCHES[name]
+        module = importlib.import_module(f"afsim.experiments.{file}")
+        status: int = module.run(_parse(getattr(module, kind), f"bench {name}", words[1:]))
+        return status
     from afsim.experiments.bench import BenchConfig, run
 
-    if words[:1] in (["-h"], ["--help"]):
-        print(
-            "also: afsim bench measures --help, of the focus measures; afsim bench rollout --help, of evaluation; "
-            "afsim bench networks --help\n"
-        )
+    if name in ("-h", "--help"):
+        print(f"also, each with --help: {', '.join(f'afsim bench {each}' for each in _BENCHES)}\n")
     return run(_parse(BenchConfig, "bench", words))
 
 
@@ -281,6 +286,7 @@ _STUDIES = {
     "uncertainty": "UncertaintyConfig",
     "predictions": "PredictionsConfig",
     "real_network": "RealNetworkConfig",
+    "agents": "AgentsConfig",
 }
 
 _COMMANDS = {

@@ -76,3 +76,8 @@ def shipped_model(name: str) -> Path:
             f"afsim train {name} --stacks SET --validation OTHER_SET --out {name}.safetensors"
         )
     return path
+
+
+def shipped_agent() -> Path:
+    """Return the file of the agent that comes with afsim, trained by ``afsim train rl`` on the training set."""
+    return _SHIPPED / "agent.zip"

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from afsim.camera import Camera
 from afsim.errors import AfsimError
+from afsim.featuretable import slice_features
 from afsim.jit import over_lanes
 from afsim.keys import lane_keys
 from afsim.measures import relative_sharpness
@@ -123,23 +124,8 @@ class Arena:
         """Return the policy's features of every recorded slice, (N, n, ...); kept for the next budget."""
         key = policy.feature_key
         if key not in self._tables:
-            self._tables[key] = self._measure(policy)
+            self._tables[key] = slice_features(self.camera, policy)
         return self._tables[key]
-
-    def _measure(self, policy: FocusPolicy) -> Features:
-        camera, stacks = self.camera, self.camera.stacks
-        rows: list[Features] = [np.empty(0)] * len(stacks)
-        index = np.arange(stacks.n, dtype=np.float64)
-        places, weights, keys = index[:, None], np.ones((stacks.n, 1)), lane_keys(0, np.arange(stacks.n))
-
-        def measure(begin: int, end: int) -> None:
-            for i in range(begin, end):
-                region = np.broadcast_to(stacks.regions[i], (stacks.n, 2))
-                images = camera.capture(np.full(stacks.n, i), places, weights, keys)
-                rows[i] = policy.features(np.asarray(images, dtype=np.float32), index, region)
-
-        over_lanes(measure, len(stacks), at_least=1)
-        return np.stack(rows)
 
     # ------------------------------------------------------------------ playing
     def play(

@@ -6,9 +6,11 @@ import gymnasium as gym
 import numpy as np
 
 from afsim.camera import ImageKind
+from afsim.envs.making import TaskOptions, action_space, make_task, observation_space
 from afsim.envs.rendering import Trail, Window, check_render_mode
-from afsim.envs.replay import Replay, TaskOptions, action_space, make_task, observation_space
+from afsim.envs.replay import Replay
 from afsim.errors import AfsimError
+from afsim.featuretable import FeatureTable
 from afsim.task import INFO_FIELDS, FocusTask, Observation, TaskSpec
 
 _ONLY = np.ones(1, dtype=np.bool_)
@@ -32,10 +34,13 @@ class AutofocusEnv(gym.Env[dict[str, Any], Any]):
         How :meth:`render` shows the episode.
     render_truth : bool
         Whether the picture shows the index in focus.
+    table : FeatureTable, optional
+        Play from features kept of all slices (:mod:`afsim.featuretable`): observations have ``features`` in place
+        of ``image``, without fresh noise, and nothing can be rendered.
     time_limit_ms : float, optional
         Simulated milliseconds after which an episode is truncated; none by default.
     **options
-        Of :func:`afsim.envs.replay.make_task`: stacks, lens, sensor, timing, interpolation, breathing, margin,
+        Of :func:`afsim.envs.making.make_task`: stacks, lens, sensor, timing, interpolation, breathing, margin,
         steps, action_mode, declare, reward.
 
     Raises
@@ -53,15 +58,16 @@ class AutofocusEnv(gym.Env[dict[str, Any], Any]):
         image_kind: ImageKind = "float32",
         render_mode: str | None = None,
         render_truth: bool = False,
+        table: FeatureTable | None = None,
         time_limit_ms: float | None = None,
         **options: Unpack[TaskOptions],
     ) -> None:
-        check_render_mode(render_mode, self.metadata["render_modes"])
+        check_render_mode(render_mode, self.metadata["render_modes"], table)
         self.task: FocusTask = make_task(**options)
-        self.observation_space = observation_space(self.task, image_kind)
+        self.observation_space = observation_space(self.task, image_kind, table)
         self.action_space = action_space(self.task.spec)
         self.render_mode = render_mode
-        self._replay = Replay(self.task, 1, image_kind, time_limit_ms=time_limit_ms)
+        self._replay = Replay(self.task, 1, image_kind, table=table, time_limit_ms=time_limit_ms)
         self._ended = False
         self._continuous = self.task.spec.action_mode == "continuous"
         self._trail = None if render_mode is None else Trail(self.task, image_kind, 1, show_truth=render_truth)

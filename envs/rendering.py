@@ -8,16 +8,19 @@ import numpy.typing as npt
 from gymnasium.error import ResetNeeded
 
 from afsim.camera import ImageKind
-from afsim.errors import unknown
+from afsim.errors import AfsimError, unknown
+from afsim.featuretable import FeatureTable
 from afsim.measures import mean_local_norm_dist_sq
 from afsim.policy import as_float
 from afsim.task import FocusTask, Observation, TaskState
 
 
-def check_render_mode(mode: str | None, modes: Sequence[str]) -> None:
-    """Raise naming the modes there are, unless ``mode`` is one of them or None."""
+def check_render_mode(mode: str | None, modes: Sequence[str], table: FeatureTable | None) -> None:
+    """Raise naming the modes there are, unless ``mode`` is one of them or None; a table leaves none but None."""
     if mode is not None and mode not in modes:
         raise unknown("render mode", mode, modes)
+    if mode is not None and table is not None:
+        raise AfsimError("an environment that plays from a table of features has no images to render")
 
 
 class Trail:

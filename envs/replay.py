@@ -1,27 +1,20 @@
-"""What the single and the vector environment share: the task, its spaces, and N seeded games of it."""
+"""What the single and the vector environment share: N seeded games of a task."""
 
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final, TypedDict, TypeVar, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
-from afsim.camera import AnyImage, Camera, ImageKind, Interpolation
-from afsim.checks import check_number, check_switch, check_whole
+from afsim.camera import AnyImage, ImageKind
+from afsim.checks import check_number
 from afsim.errors import AfsimError, unknown
+from afsim.featuretable import FeatureTable
 from afsim.keys import Keys, Purpose, derive
-from afsim.lens import Lens, make_lens
-from afsim.rewards import RewardModel
-from afsim.sensor import Sensor, make_sensor
-from afsim.sets import open_demo
-from afsim.stackset import StackSet
-from afsim.task import ActionMode, FocusTask, Lanes, Observation, TaskSpec, TaskState, Timing
-from afsim.taskspec import make_timing
+from afsim.task import FocusTask, Lanes, Observation, TaskState
 
 Mask = npt.NDArray[np.bool_]
 T = TypeVar("T")
@@ -31,117 +24,6 @@ _OPTIONS: Final = ("stack", "start")
 
 # The last observation, the next one, and two for whoever looks back: more are rarely dropped in time.
 _POOLED: Final = 4
-
-
-class TaskOptions(TypedDict, total=False):
-    """The keyword arguments of :func:`make_task`, which every environment takes."""
-
-    stacks: StackSet | str | Path | None
-    lens: str | Lens
-    sensor: str | Sensor
-    timing: str | Timing
-    interpolation: Interpolation
-    breathing: float
-    margin: int | None
-    steps: int
-    action_mode: ActionMode
-    declare: bool
-    reward: str | RewardModel
-
-
-def make_task(
-    *,
-    stacks: StackSet | str | Path | None = None,
-    lens: str | Lens = "ideal",
-    sensor: str | Sensor = "none",
-    timing: str | Timing = "frames",
-    interpolation: Interpolation = "linear",
-    breathing: float = 1.0,
-    margin: int | None = None,
-    steps: int = 5,
-    action_mode: ActionMode = "absolute",
-    declare: bool = False,
-    reward: str | RewardModel = "final",
-) -> FocusTask:
-    """Return the game that an environment plays.
-
-    Parameters
-    ----------
-    stacks : StackSet or path, optional
-        The recordings; the demo set where None.
-    lens, sensor, timing : str, or Lens, Sensor and Timing
-        A preset's name, perhaps with changes (``"worn_warm,hysteresis=0"``), or one made by hand.
-    interpolation, breathing, margin
-        See :class:`afsim.camera.Camera`.
-    steps : int
-        The budget m; 5, because the paper's best multi-step method is at its plateau there.
-    action_mode, declare
-        See :class:`afsim.task.TaskSpec`.
-    reward : str or RewardModel
-        See :class:`afsim.task.FocusTask`.
-
-    Raises
-    ------
-    AfsimError
-        For an option that does not exist, or a reward that needs labels on stacks without.
-    """
-    check_whole("steps", steps, least=1)
-    check_switch("declare", declare)
-    if stacks is None:
-        stacks = open_demo()
-    elif not isinstance(stacks, StackSet):
-        stacks = StackSet.open(stacks)
-    camera = Camera(
-        stacks,
-        _preset("lens", lens, Lens, make_lens),
-        _preset("sensor", sensor, Sensor, make_sensor),
-        interpolation,
-        breathing,
-        margin,
-    )
-    return FocusTask(
-        camera,
-        budget=steps,
-        action_mode=action_mode,
-        declare=declare,
-        reward=reward,
-        timing=_preset("timing", timing, Timing, make_timing),
-    )
-
-
-def _preset(what: str, given: object, kind: type[T], make: Callable[[str], T]) -> T:
-    """Return what was made by hand as it is, and what was named as ``make`` makes it."""
-    if isinstance(given, str):
-        return make(given)
-    if not isinstance(given, kind):
-        raise AfsimError(f"{what} must be a preset's name or a {kind.__name__}, got {given!r}")
-    return given
-
-
-def observation_space(task: FocusTask, kind: ImageKind) -> spaces.Dict:
-    """Return the space of one game's observation: ``image``, ``command``, ``region`` and ``steps_left``."""
-    spec, (black, white) = task.spec, task.camera.stacks.levels
-    if kind not in _IMAGE_KINDS:
-        raise unknown("image kind", kind, _IMAGE_KINDS)
-    # As single precision has it, in which the pixels are computed.
-    darkest = np.float32(-black) * np.float32(1.0 / (white - black))
-    low, high = {"float32": (float(darkest), 1.0), "uint8": (0, 255), "uint16": (0, 65535)}[kind]
-    image = spaces.Box(low, high, (spec.views, spec.height, spec.width), np.dtype(kind).type)
-    return spaces.Dict(
-        {
-            "image": image,
-            "command": spaces.Box(0.0, 1.0, (1,), np.float32),
-            "region": spaces.Box(-1.0, 1.0, (2,), np.float32),
-            "steps_left": spaces.Box(0.0, float(spec.budget), (1,), np.float32),
-        }
-    )
-
-
-def action_space(spec: TaskSpec) -> spaces.Discrete | spaces.Box:
-    """Return the space of one game's action (see :class:`afsim.task.TaskSpec`)."""
-    if spec.action_mode == "continuous":
-        return spaces.Box(-1.0, 1.0, (2 if spec.declare else 1,), np.float32)
-    return spaces.Discrete(spec.actions)
 
 
 class BufferPool:
@@ -189,23 +71,37 @@ class Replay:
         How many are played at once.
     kind : {"float32", "uint8", "uint16"}
         Of the images (see :meth:`afsim.camera.Camera.capture`).
+    table : FeatureTable, optional
+        Of the task's stacks: features are then seen in place of images.
     time_limit_ms : float, optional
         A game that has used so many milliseconds is broken off: it has ended, but not by its own rules.
 
     Raises
     ------
     AfsimError
-        For no lanes, or a limit that is not above 0 or that nobody could tell, the focus distances being unknown.
+        For no lanes, a table of other stacks, or a limit that is not above 0 or that nobody could tell, the focus
+        distances being unknown.
     """
 
-    def __init__(self, task: FocusTask, lanes: int, kind: ImageKind, *, time_limit_ms: float | None = None) -> None:
+    def __init__(
+        self,
+        task: FocusTask,
+        lanes: int,
+        kind: ImageKind,
+        *,
+        table: FeatureTable | None = None,
+        time_limit_ms: float | None = None,
+    ) -> None:
         if lanes < 1:
             raise AfsimError(f"num_envs must be at least 1, got {lanes}")
         if time_limit_ms is not None:
             check_number("time_limit_ms", time_limit_ms, above=0.0)
             if task.spec.diopters is None:
                 raise AfsimError("time_limit_ms needs the focus distances of the stacks, which these do not tell")
-        self._limit_ms = time_limit_ms
+        wanted = (len(task.camera.stacks), task.spec.n)
+        if table is not None and table.values.shape[:2] != wanted:
+            raise AfsimError(f"the table is of {table.values.shape[:2]} stacks and slices, expected {wanted}")
+        self._limit_ms, self._table = time_limit_ms, table
         self._late = np.zeros(lanes, dtype=np.bool_)
         self.task, self.lanes, self.kind = task, lanes, kind
         self.keyed = np.zeros(lanes, dtype=np.bool_)
@@ -266,16 +162,22 @@ class Replay:
 
     def observe(self) -> Observation:
         """Return what is seen of all lanes; the caller may keep it."""
-        return self.task.observe(self.state, kind=self.kind, out=self._pool.take())
+        return self._seen(self.state)
 
     def observe_some(self, which: Mask) -> Observation:
         """Return what is seen of the lanes of a mask, in their order; the caller may keep it."""
-        part = TaskState(self.state.lanes[which], self.state.lens[which])
-        return self.task.observe(part, kind=self.kind, out=self._pool.take()[: len(part.lanes)])
+        return self._seen(TaskState(self.state.lanes[which], self.state.lens[which]))
 
     def info(self) -> Lanes:
         """Return the truth of all lanes (see :meth:`afsim.task.FocusTask.info`)."""
         return self.task.info(self.state)
+
+    def _seen(self, state: TaskState) -> Observation:
+        if self._table is not None:
+            lanes = state.lanes
+            features = self._table.at(lanes["stack"], lanes["position"], lanes["command"])
+            return {"features": features, **self.task.describe(state)}
+        return self.task.observe(state, kind=self.kind, out=self._pool.take()[: len(state.lanes)])
 
     def _keys(self, which: Mask) -> Keys:
         return derive(self._base[which], self._episode[which], Purpose.EPISODE)

@@ -11,10 +11,10 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from afsim.envs.vector import AutofocusVectorEnv
 from afsim.errors import AfsimError
-from afsim.task import INFO_FIELDS, Observation
+from afsim.task import INFO_FIELDS
 
 Indices = int | Iterable[int] | None
-AnyVectorEnv = VectorEnv[Observation, Any, npt.NDArray[Any]]
+AnyVectorEnv = VectorEnv[Any, Any, npt.NDArray[Any]]
 
 _NUM_ENVS: Final = 8  # SB3's own examples for PPO use 4 to 16
 
@@ -33,8 +33,15 @@ class AutofocusVecEnv(VecEnv):
         N.
     wrapper : callable, optional
         Put around the vector environment, e.g. ``afsim.envs.VectorOneHotSlices``.
+    env : VectorEnv, optional
+        One that is made already, e.g. a ``afsim.envs.MixedVectorEnv``; its autoreset mode must be ``SameStep``.
     **options
         Of :class:`afsim.envs.AutofocusVectorEnv`.
+
+    Raises
+    ------
+    AfsimError
+        For an environment of another autoreset mode, or one beside options.
     """
 
     def __init__(
@@ -42,12 +49,18 @@ class AutofocusVecEnv(VecEnv):
         num_envs: int = _NUM_ENVS,
         *,
         wrapper: Callable[[AnyVectorEnv], AnyVectorEnv] | None = None,
+        env: AnyVectorEnv | None = None,
         **options: Any,
     ) -> None:
-        env = AutofocusVectorEnv(num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **options)
+        if env is None:
+            env = AutofocusVectorEnv(num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **options)
+        elif options:
+            raise AfsimError(f"an environment that is made already takes no options, got {', '.join(options)}")
+        if (mode := env.metadata["autoreset_mode"]) is not AutoresetMode.SAME_STEP:
+            raise AfsimError(f"SB3 needs the autoreset mode SameStep, got {mode.value}")
         self.env: AnyVectorEnv = env if wrapper is None else wrapper(env)
         self._actions: Any = None
-        super().__init__(num_envs, self.env.single_observation_space, self.env.single_action_space)
+        super().__init__(self.env.num_envs, self.env.single_observation_space, self.env.single_action_space)
 
     def reset(self) -> Any:
         """Begin an episode in every lane, with what ``seed`` and ``set_options`` have set."""

@@ -11,9 +11,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from afsim.camera import ImageKind
+from afsim.envs.making import TaskOptions, action_space, make_task, observation_space
 from afsim.envs.rendering import Trail, check_render_mode
-from afsim.envs.replay import Mask, Replay, TaskOptions, action_space, make_task, observation_space
+from afsim.envs.replay import Mask, Replay
 from afsim.errors import AfsimError, unknown
+from afsim.featuretable import FeatureTable
 from afsim.task import INFO_FIELDS, FocusTask, Lanes, Observation, TaskSpec
 
 Step = tuple[Observation, npt.NDArray[np.float64], Mask, Mask, dict[str, Any]]
@@ -32,12 +34,12 @@ class AutofocusVectorEnv(VectorEnv[Observation, Any, npt.NDArray[Any]]):
         What happens to a lane that has ended: the next step begins its next episode (``NextStep``), the same step
         does and gives ``final_obs`` and ``final_info`` (``SameStep``), or the caller resets it by ``reset_mask``
         (``Disabled``). As in ``gymnasium.vector.SyncVectorEnv``.
-    image_kind, render_truth, time_limit_ms
+    image_kind, render_truth, table, time_limit_ms
         As in :class:`afsim.envs.AutofocusEnv`.
     render_mode : {None, "rgb_array"}
         :meth:`render` gives one picture a lane.
     **options
-        Of :func:`afsim.envs.replay.make_task`.
+        Of :func:`afsim.envs.making.make_task`.
 
     Raises
     ------
@@ -59,16 +61,17 @@ class AutofocusVectorEnv(VectorEnv[Observation, Any, npt.NDArray[Any]]):
         image_kind: ImageKind = "float32",
         render_mode: str | None = None,
         render_truth: bool = False,
+        table: FeatureTable | None = None,
         time_limit_ms: float | None = None,
         **options: Unpack[TaskOptions],
     ) -> None:
-        check_render_mode(render_mode, self.metadata["render_modes"])
+        check_render_mode(render_mode, self.metadata["render_modes"], table)
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
         self.task: FocusTask = make_task(**options)
-        self._replay = Replay(self.task, num_envs, image_kind, time_limit_ms=time_limit_ms)
+        self._replay = Replay(self.task, num_envs, image_kind, table=table, time_limit_ms=time_limit_ms)
         self.num_envs = num_envs
-        self.single_observation_space = observation_space(self.task, image_kind)
+        self.single_observation_space = observation_space(self.task, image_kind, table)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.single_action_space = action_space(self.task.spec)
         self.action_space = batch_space(self.single_action_space, num_envs)

@@ -1,11 +1,12 @@
 """Wrappers that give a policy without memory what it has seen so far in the episode.
 
-Two encodings, each for the single and the vector environment over one batched memory: every slice at its own
-channels (the paper's), or the last few observations one after the other.
+Three encodings, each for the single and the vector environment over one batched memory: every slice at its own
+channels (the paper's), the last few observations one after the other, or a vector of features.
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -14,123 +15,33 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
+from afsim.envs.memories import FeatureMemory, Memory, RecentMemory, SliceMemory
 from afsim.errors import AfsimError
+from afsim.sight import Sight
 from afsim.task import Observation, TaskSpec
 
 IntArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-_UNSEEN: Final = -1.0
+
+MakeMemory = Callable[[TaskSpec, int, spaces.Dict], Memory]
 
 
-class Memory(Protocol):
-    """What N lanes have seen in their episodes; every method works on the lanes (M,) it is given."""
-
-    def space(self, space: spaces.Dict) -> spaces.Dict:
-        """Return the space of an encoded observation of one lane."""
-        ...
-
-    def forget(self, lanes: IntArray) -> None:
-        """Begin anew."""
-        ...
-
-    def add(self, lanes: IntArray, observation: Observation) -> None:
-        """Remember an observation (M lanes)."""
-        ...
-
-    def encode(self, lanes: IntArray, observation: Observation) -> Observation:
-        """Return the observation (M lanes) with what is remembered in place of what is seen now; new arrays."""
-        ...
-
-
-class SliceMemory:
-    """Every slice seen, at the channels of its index: (N, n, V, H, W), zero where nothing was seen."""
-
-    def __init__(self, spec: TaskSpec, lanes: int, image: spaces.Box) -> None:
-        self._last = spec.n - 1
-        self._seen = np.zeros((lanes, spec.n, *image.shape), image.dtype)
-
-    def space(self, space: spaces.Dict) -> spaces.Dict:
-        """Give the image n V channels."""
-        return _with_boxes(space, image=_stacked(space["image"], self._seen.shape[1]))
-
-    def forget(self, lanes: IntArray) -> None:
-        """Begin anew."""
-        self._seen[lanes] = 0
-
-    def add(self, lanes: IntArray, observation: Observation) -> None:
-        """Put the image at the index nearest to the command."""
-        index = np.rint(observation["command"][:, 0].astype(np.float64) * self._last).astype(np.int64)
-        self._seen[lanes, index] = observation["image"]
-
-    def encode(self, lanes: IntArray, observation: Observation) -> Observation:
-        """Return all slices as channels."""
-        return {**observation, "image": _as_channels(self._seen[lanes])}
-
-
-class RecentMemory:
-    """The last ``count`` observations, newest last: images (N, count, V, H, W) and commands (N, count)."""
-
-    def __init__(self, count: int, lanes: int, image: spaces.Box) -> None:
-        if count < 1:
-            raise AfsimError(f"count must be at least 1 observation, got {count}")
-        self._images = np.zeros((lanes, count, *image.shape), image.dtype)
-        self._commands = np.full((lanes, count), _UNSEEN, np.float32)
-
-    def space(self, space: spaces.Dict) -> spaces.Dict:
-        """Give the image count V channels and the command count entries."""
-        count = self._commands.shape[1]
-        command = spaces.Box(_UNSEEN, 1.0, (count,), np.float32)
-        return _with_boxes(space, image=_stacked(space["image"], count), command=command)
-
-    def forget(self, lanes: IntArray) -> None:
-        """Begin anew."""
-        self._images[lanes], self._commands[lanes] = 0, _UNSEEN
-
-    def add(self, lanes: IntArray, observation: Observation) -> None:
-        """Drop the oldest and append this one."""
-        images, commands = self._images[lanes], self._commands[lanes]
-        self._images[lanes, :-1], self._commands[lanes, :-1] = images[:, 1:], commands[:, 1:]
-        self._images[lanes, -1], self._commands[lanes, -1] = observation["image"], observation["command"][:, 0]
-
-    def encode(self, lanes: IntArray, observation: Observation) -> Observation:
-        """Return the images as channels, oldest first, and their commands."""
-        return {**observation, "image": _as_channels(self._images[lanes]), "command": self._commands[lanes]}
-
-
-def _as_channels(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    lanes, count, views, height, width = images.shape
-    return images.reshape(lanes, count * views, height, width)
-
-
-def _stacked(box: gym.Space[Any], count: int) -> spaces.Box:
-    """Return the space of ``count`` images as channels, with room for the zeros of those not seen."""
-    assert isinstance(box, spaces.Box)
-    assert box.dtype is not None
-    views, height, width = box.shape
-    low, high = min(0.0, float(box.low.min())), float(box.high.max())
-    return spaces.Box(low, high, (count * views, height, width), box.dtype.type)
-
-
-def _with_boxes(space: spaces.Dict, **boxes: spaces.Box) -> spaces.Dict:
-    return spaces.Dict({**space.spaces, **boxes})
-
-
-MakeMemory = Callable[[TaskSpec, int, spaces.Box], Memory]
-
-
-def _memory(env: Any, space: gym.Space[Any], lanes: int, make: MakeMemory) -> tuple[Memory, spaces.Dict]:
+def _memory(env: Any, space: gym.Space[Any], lanes: int, make: MakeMemory) -> tuple[Memory, gym.Space[Any]]:
     """Return the memory for an environment and the space of its encoded observations."""
     spec = getattr(env.unwrapped, "task_spec", None)
-    image = space.spaces.get("image") if isinstance(space, spaces.Dict) else None
-    if not isinstance(spec, TaskSpec) or not isinstance(image, spaces.Box) or len(image.shape) != 3:
-        raise AfsimError(f"expected an autofocus environment with images (views, height, width), got {env}")
-    assert isinstance(space, spaces.Dict)
-    memory = make(spec, lanes, image)
+    if not isinstance(spec, TaskSpec) or not isinstance(space, spaces.Dict):
+        raise AfsimError(f"expected an autofocus environment with observations as a dict, got {env}")
+    memory = make(spec, lanes, space)
     return memory, memory.space(space)
 
 
-class _Remembering(gym.Wrapper[dict[str, Any], Any, dict[str, Any], Any]):
+def _row(encoded: Any, row: int) -> Any:
+    """Return one lane of what is encoded: of a dict of arrays, or of an array."""
+    return {name: value[row] for name, value in encoded.items()} if isinstance(encoded, dict) else encoded[row]
+
+
+class _Remembering(gym.Wrapper[Any, Any, dict[str, Any], Any]):
     """A memory around the single environment: lane 0 of it."""
 
     def __init__(self, env: gym.Env[dict[str, Any], Any], make: MakeMemory) -> None:
@@ -139,25 +50,25 @@ class _Remembering(gym.Wrapper[dict[str, Any], Any, dict[str, Any], Any]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode, with nothing remembered."""
         observation, info = self.env.reset(seed=seed, options=options)
         self._memory.forget(np.zeros(1, np.int64))
         return self._remember(observation), info
 
-    def step(self, action: Any) -> tuple[Observation, Any, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, and remember what is seen."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         return self._remember(observation), reward, terminated, truncated, info
 
-    def _remember(self, observation: Observation) -> Observation:
+    def _remember(self, observation: Observation) -> Any:
         lane = np.zeros(1, np.int64)
         batch = {name: value[None] for name, value in observation.items()}
         self._memory.add(lane, batch)
-        return {name: value[0] for name, value in self._memory.encode(lane, batch).items()}
+        return _row(self._memory.encode(lane, batch), 0)
 
 
-class _VectorRemembering(VectorWrapper[Observation, Any, Observation, Any, npt.NDArray[Any]]):
+class _VectorRemembering(VectorWrapper[Any, Any, Observation, Any, npt.NDArray[Any]]):
     """A memory around the vector environment, in every autoreset mode."""
 
     def __init__(self, env: VectorEnv[Observation, Any, npt.NDArray[Any]], make: MakeMemory) -> None:
@@ -168,9 +79,7 @@ class _VectorRemembering(VectorWrapper[Observation, Any, Observation, Any, npt.N
         self._ended = np.zeros(env.num_envs, dtype=np.bool_)
         self._mode = env.metadata["autoreset_mode"]
 
-    def reset(
-        self, *, seed: Any = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin episodes; the lanes outside ``options["reset_mask"]`` keep what they remember."""
         mask = (options or {}).get("reset_mask")
         # SyncVectorEnv takes the mask out of the options it is given.
@@ -181,7 +90,7 @@ class _VectorRemembering(VectorWrapper[Observation, Any, Observation, Any, npt.N
         self._ended[begun] = False
         return self._memory.encode(self._lanes, observation), info
 
-    def step(self, actions: Any) -> tuple[Observation, Any, Any, Any, dict[str, Any]]:
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step, and remember what is seen; an episode that begins by itself begins with nothing remembered."""
         observation, rewards, terminated, truncated, info = self.env.step(actions)
         ended = terminated | truncated
@@ -203,7 +112,7 @@ class _VectorRemembering(VectorWrapper[Observation, Any, Observation, Any, npt.N
         encoded = self._memory.encode(lanes, batch)
         final = np.full(len(last), None, dtype=object)
         for row, lane in enumerate(lanes):
-            final[lane] = {name: values[row] for name, values in encoded.items()}
+            final[lane] = _row(encoded, row)
         return final
 
 
@@ -235,11 +144,112 @@ class LastObservations(_Remembering, gym.utils.RecordConstructorArgs):
 
     def __init__(self, env: gym.Env[dict[str, Any], Any], count: int) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, count=count)
-        super().__init__(env, lambda spec, lanes, image: RecentMemory(count, lanes, image))
+        super().__init__(env, lambda spec, lanes, space: RecentMemory(count, lanes, space))
 
 
 class VectorLastObservations(_VectorRemembering):
     """:class:`LastObservations` for vector environments."""
 
     def __init__(self, env: VectorEnv[Observation, Any, npt.NDArray[Any]], count: int) -> None:
-        super().__init__(env, lambda spec, lanes, image: RecentMemory(count, lanes, image))
+        super().__init__(env, lambda spec, lanes, space: RecentMemory(count, lanes, space))
+
+
+class FeatureVector(_Remembering, gym.utils.RecordConstructorArgs):
+    """What has been seen in this episode as a vector of features (D,) float32 in [-1, 1].
+
+    It is for agents that do not learn from pixels; its parts are told in :meth:`afsim.recollection.Recall.tell`.
+
+    Parameters
+    ----------
+    env : Env
+        The autofocus environment.
+    sight : str or Sight
+        ``contrast``, ``network``, ``network:i1`` or ``network:FILE`` (:mod:`afsim.sight`).
+    """
+
+    def __init__(self, env: gym.Env[dict[str, Any], Any], sight: str | Sight = "contrast") -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, sight=sight)
+        super().__init__(env, partial(FeatureMemory, sight))
+
+
+class VectorFeatureVector(_VectorRemembering):
+    """:class:`FeatureVector` for vector environments, also for those that play from a table of features."""
+
+    def __init__(self, env: VectorEnv[Observation, Any, npt.NDArray[Any]], sight: str | Sight = "contrast") -> None:
+        super().__init__(env, partial(FeatureMemory, sight))
+
+
+class RepeatDeclares(gym.Wrapper[dict[str, Any], Any, dict[str, Any], Any], gym.utils.RecordConstructorArgs):
+    """Asking for the index that is in force declares the focus found; no action is for that alone.
+
+    An agent that explores declares by itself once it knows where to go, whereas an action of its own, which ends
+    most episodes badly at first, is unlearned before anything else is learned.
+
+    Parameters
+    ----------
+    env : Env
+        An autofocus environment made with ``declare=True`` and discrete actions, absolute or relative.
+    """
+
+    def __init__(self, env: gym.Env[dict[str, Any], Any]) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self)
+        super().__init__(env)
+        self._spec = _declaring(env)
+        self.action_space = spaces.Discrete(self._spec.actions - 1)
+        self._command = np.zeros(1)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._command[0] = info["command"]
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Go to an index, or declare."""
+        [chosen] = _or_declares(self._spec, np.array([action]), self._command)
+        observation, reward, terminated, truncated, info = self.env.step(chosen)
+        self._command[0] = info["command"]
+        return observation, reward, terminated, truncated, info
+
+
+class VectorRepeatDeclares(VectorWrapper[Any, Any, Observation, Any, npt.NDArray[Any]]):
+    """:class:`RepeatDeclares` for vector environments, in every autoreset mode."""
+
+    def __init__(self, env: VectorEnv[Any, Any, npt.NDArray[Any]]) -> None:
+        super().__init__(env)
+        self._spec = _declaring(env)
+        self.single_action_space = spaces.Discrete(self._spec.actions - 1)
+        self.action_space = batch_space(self.single_action_space, env.num_envs)
+        self._command = np.zeros(env.num_envs)
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin episodes."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        begun = info["_command"]
+        self._command[begun] = info["command"][begun]
+        return observation, info
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Go to an index, or declare, in every lane."""
+        chosen = _or_declares(self._spec, np.asarray(actions), self._command)
+        observation, rewards, terminated, truncated, info = self.env.step(chosen)
+        self._command = info["command"].copy()
+        return observation, rewards, terminated, truncated, info
+
+
+def _or_declares(
+    spec: TaskSpec, actions: npt.NDArray[np.generic], command: npt.NDArray[np.float64]
+) -> npt.NDArray[np.generic]:
+    """Return the actions (N,), those that ask for the command in force replaced by the one that declares."""
+    wanted, _ = spec.decode(actions, command)
+    return np.where(wanted == command, spec.actions - 1, actions)
+
+
+def _declaring(env: Any) -> TaskSpec:
+    """Return what is known of an environment that has discrete actions, one of which declares."""
+    spec = getattr(env.unwrapped, "task_spec", None)
+    if not isinstance(spec, TaskSpec) or not spec.declare or spec.action_mode == "continuous":
+        raise AfsimError(f"expected an autofocus environment with declare=True and discrete actions, got {env}")
+    return spec

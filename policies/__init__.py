@@ -22,6 +22,7 @@ from afsim.policies.one_sided import OneSided
 from afsim.policies.oracle import Oracle
 from afsim.policies.pdaf import Pdaf
 from afsim.policies.random_index import RandomIndex
+from afsim.policies.reinforced import Reinforced
 from afsim.policies.section_search import Fibonacci, GoldenSection
 from afsim.policies.ssd_disparity import SsdDisparity
 from afsim.policies.stay import Stay
@@ -59,6 +60,7 @@ POLICIES: Final[dict[str, type[FocusPolicy]]] = {
     "learned-i-star": LearnedIStar,
     "learned-d-star": LearnedDStar,
     "learned_bayesian": LearnedBayesian,
+    "rl": Reinforced,
 }
 
 
@@ -126,6 +128,7 @@ __all__ = [
     "Oracle",
     "Pdaf",
     "RandomIndex",
+    "Reinforced",
     "SsdDisparity",
     "Stay",
     "ZnccDisparity",

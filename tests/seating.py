@@ -5,9 +5,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from afsim import policies
+from afsim.agentfile import Agent, AgentRecord, algorithm_class, save_agent
+from afsim.agentrecipe import agent_recipe
 from afsim.calibration import Provenance
 from afsim.depthcalibration import DepthCalibration
 from afsim.depthfile import DepthModel, save_depth
@@ -20,8 +25,10 @@ from afsim.policies import POLICIES
 from afsim.policies.learned import Learned
 from afsim.policies.learned_bayesian import LearnedBayesian
 from afsim.policies.learned_depth import LearnedDepth
+from afsim.policies.reinforced import Reinforced
 from afsim.policies.text import split_policy
 from afsim.policy import FocusPolicy
+from afsim.recollection import Recall
 from afsim.task import TaskSpec
 
 
@@ -35,6 +42,8 @@ def make(name: str, spec: TaskSpec, **options: Any) -> FocusPolicy:
         options = {"model": ",".join(map(str, files)), **options}
         if kind is LearnedBayesian:
             options = {"likelihood": str(tiny_likelihood(files[0], spec.n)), **options}
+    if kind is Reinforced:
+        options = {"model": str(tiny_agent(spec.n, spec.views)), **options}
     if kind is LearnedDepth:
         options = {"model": str(tiny_depth()), **options}
     return policies.make(name, spec, **options)
@@ -47,6 +56,28 @@ def tiny_network(kind: str, n: int) -> Path:
     path = Path(_folder().name) / f"{kind}-{n}.safetensors"
     save(make_network(config, 0), path, ModelRecord("none", 0, training={"model": kind}))
     return path
+
+
+@cache
+def tiny_agent(n: int, views: int, algorithm: str = "ppo") -> Path:
+    """Return the file of an untrained agent, which sees what an untrained network says."""
+    sight = f"network:{tiny_network('i1', n)}"
+    recall = Recall(n, n, ("contrast",))
+    space = spaces.Box(-1.0, 1.0, (recall.size,), np.float32)
+    recipe = agent_recipe(algorithm, recall, space, 1)
+    recipe["policy_kwargs"]["net_arch"] = [16]
+    env = DummyVecEnv([lambda: _Nothing(space, spaces.Discrete(2 * n - 1))])
+    model = algorithm_class(algorithm)(env=env, seed=0, device="cpu", **recipe)
+    path = Path(_folder().name) / f"agent-{n}-{views}-{algorithm}.zip"
+    save_agent(Agent(model, AgentRecord(algorithm, sight, n, views, "none", 0)), path)
+    return path
+
+
+class _Nothing(gym.Env[Any, Any]):
+    """An environment of spaces alone."""
+
+    def __init__(self, seen: spaces.Box, actions: spaces.Discrete) -> None:
+        self.observation_space, self.action_space = seen, actions
 
 
 @cache

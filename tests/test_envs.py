@@ -95,7 +95,7 @@ def test_rendering_conforms(stacks: StackSet, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_demo_set_is_played_without_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = demo_stacks(1, replace(DEMO, size=32))
-    monkeypatch.setattr("afsim.envs.replay.open_demo", lambda: small)
+    monkeypatch.setattr("afsim.envs.making.open_demo", lambda: small)
     env = gym.make("afsim/Autofocus-v0").unwrapped
     assert isinstance(env, AutofocusEnv)
     assert env.task.camera.stacks is small

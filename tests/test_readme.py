@@ -25,7 +25,7 @@ def test_the_first_example_focuses(
     blocks: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # The example's default set, with fewer stacks.
-    monkeypatch.setattr("afsim.envs.replay.open_demo", lambda: demo_stacks(4))
+    monkeypatch.setattr("afsim.envs.making.open_demo", lambda: demo_stacks(4))
     exec(compile(blocks[0], str(README), "exec"), {})
     found = re.fullmatch(r"focused at slice (\d+), best is ([\d.]+)\n", capsys.readouterr().out)
     assert found is not None

@@ -83,7 +83,7 @@ def test_sharpness_can_be_paid_beside_costs_without_labels(unlabelled_stacks: St
 
 def test_presets_can_be_changed_in_words() -> None:
     assert make_reward("success,move=0.02,step=0") == RewardModel(
-        final=4.0, hit=0.5, declared=0.5, wrong=0.5, step=0.0, move=0.02
+        final=4.0, hit=1.0, declared=0.5, wrong=1.0, step=0.0, move=0.02
     )
     assert make_reward("none") == RewardModel(**NOTHING)
     assert all(make_reward(model) is model for model in REWARDS.values())

@@ -212,7 +212,9 @@ def test_options_that_do_not_exist_are_refused(stacks: StackSet) -> None:
         make_task(stacks, budget=0)
     with pytest.raises(AfsimError, match="unknown action mode 'polar'; expected one of: absolute, continuous"):
         make_task(stacks, action_mode="polar")
-    with pytest.raises(AfsimError, match="unknown reward 'gold'; expected one of: dense, final, none, sharpness"):
+    with pytest.raises(
+        AfsimError, match="unknown reward preset 'gold'; expected one of: approach, dense, final, none"
+    ):
         make_task(stacks, reward="gold")
 
 
