@@ -287,6 +287,7 @@ _STUDIES = {
     "predictions": "PredictionsConfig",
     "real_network": "RealNetworkConfig",
     "agents": "AgentsConfig",
+    "learning": "LearningConfig",
 }
 
 _COMMANDS = {
