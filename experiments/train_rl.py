@@ -20,6 +20,7 @@ from afsim.envs import AutofocusVectorEnv, MixedVectorEnv, VectorFeatureVector, 
 from afsim.envs.sb3 import AutofocusVecEnv
 from afsim.errors import AfsimError, StoreError
 from afsim.featuretable import FeatureTable, feature_table
+from afsim.lens import make_lens
 from afsim.options import command_line
 from afsim.progress import progress
 from afsim.recollection import Recall
@@ -98,8 +99,6 @@ def ground_of(config: TrainRlConfig, path: Path) -> Ground:
 def environment(config: TrainRlConfig, ground: Ground, lenses: Sequence[str], lanes: int) -> "MixedVectorEnv":
     """Return the vector environment of lenses and budgets side by side, played from the table."""
     kinds = [(lens, steps) for lens in lenses for steps in config.steps]
-    if lanes < len(kinds):
-        raise AfsimError(f"lanes must be at least {len(kinds)}, one for each lens and budget, got {lanes}")
     parts = []
     for place, (lens, steps) in enumerate(kinds):
         own = lanes * (place + 1) // len(kinds) - lanes * place // len(kinds)
@@ -277,6 +276,12 @@ def _check(config: TrainRlConfig) -> None:
     check_whole("seed", config.seed, least=0)
     for steps in config.steps:
         check_whole("steps", steps, least=1)
+    for lenses in config.phases:
+        for lens in lenses:
+            make_lens(lens)
+        kinds = len(lenses) * len(config.steps)
+        if config.lanes < kinds:
+            raise AfsimError(f"lanes must be at least {kinds}, one for each lens and budget, got {config.lanes}")
     if config.out.suffix != ".zip":
         raise AfsimError(f"out must end in .zip, got {config.out}")
     algorithm_class(config.algo)

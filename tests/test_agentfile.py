@@ -12,9 +12,13 @@ from afsim.agentfile import ALGORITHMS, Agent, algorithm_class, finish, load_age
 from afsim.errors import AfsimError, StoreError
 from tests.seating import tiny_agent
 
+CONTRIBUTED = [name for name, (package, _) in ALGORITHMS.items() if package == "sb3_contrib"]
+
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_an_agent_comes_back_as_it_was(algorithm: str, tmp_path: Path) -> None:
+    if algorithm in CONTRIBUTED:
+        pytest.importorskip("sb3_contrib")
     agent = load_agent(tiny_agent(7, 1, algorithm))
     vectors = np.array([agent.model.observation_space.sample() for _ in range(20)])
     wanted = agent.model.predict(vectors, deterministic=True)[0]
