@@ -2,12 +2,13 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import afsim
+from afsim.commandnames import AGENTS, BENCHES, FITS, SEARCHES, STUDIES, Named
 from afsim.errors import AfsimError
 from afsim.options import fold
 
@@ -171,11 +172,8 @@ def _calibrate(words: list[str]) -> int:
 
 def _train(words: list[str]) -> int:
     """Train a network of the paper's problems (i1, d1, d1-2step, i-star, ...), or an agent (rl)."""
-    if words[:1] == ["rl"]:
-        from afsim.experiments.train_rl import TrainRlConfig
-        from afsim.experiments.train_rl import main as train_agent
-
-        return train_agent(_parse(TrainRlConfig, "train rl", words[1:]))
+    if words and words[0] in AGENTS:
+        return _named("train", AGENTS, words)
     from afsim.experiments.train import TrainConfig, main
 
     return main(_parse(TrainConfig, "train", words))
@@ -196,25 +194,9 @@ each tells its options with --help.
 The calibration of a disparity estimator is fitted by 'afsim calibrate'."""
 
 
-# What is fitted: the module of afsim, its configuration, and what runs it.
-_FITS = {
-    "bayesian": ("fit_bayesian", "FitBayesianConfig", "main"),
-    "temperature": ("fit_learned", "FitTemperatureConfig", "temperature_main"),
-    "learned_bayesian": ("fit_learned", "FitLearnedBayesianConfig", "main"),
-    "learned_depth": ("fit_learned_depth", "FitLearnedDepthConfig", "main"),
-}
-
-
 def _fit(words: list[str]) -> int:
     """Fit what policies believe or see: bayesian, temperature, learned_bayesian, learned_depth."""
-    name, rest = (words[0], words[1:]) if words else ("", [])
-    if name not in _FITS:
-        print(_FIT_USAGE)
-        return 0 if name in ("-h", "--help") else 2
-    file, kind, runs = _FITS[name]
-    module = importlib.import_module(f"afsim.{file}")
-    status: int = getattr(module, runs)(_parse(getattr(module, kind), f"fit {name}", rest))
-    return status
+    return _named("fit", FITS, words, _FIT_USAGE)
 
 
 def _play(words: list[str]) -> int:
@@ -232,63 +214,42 @@ def _trace(words: list[str]) -> int:
     return main(_parse(TraceConfig, "trace", words))
 
 
-# What is measured besides the environments: the module of afsim.experiments and its configuration.
-_BENCHES = {
-    "measures": ("bench_measures", "MeasuresConfig"),
-    "rollout": ("bench_rollout", "RolloutConfig"),
-    "networks": ("bench_networks", "NetworksConfig"),
-    "rl": ("bench_rl", "RlConfig"),
-}
-
-
 def _bench(words: list[str]) -> int:
     """Measure speed as ratios in one run: environments; or 'bench measures', 'rollout', 'networks', 'rl'."""
-    name = words[0] if words else ""
-    if name in _BENCHES:
-        file, kind = _BENCHES[name]
-        module = importlib.import_module(f"afsim.experiments.{file}")
-        status: int = module.run(_parse(getattr(module, kind), f"bench {name}", words[1:]))
-        return status
+    if words and words[0] in BENCHES:
+        return _named("bench", BENCHES, words)
     from afsim.experiments.bench import BenchConfig, run
 
-    if name in ("-h", "--help"):
-        print(f"also, each with --help: {', '.join(f'afsim bench {each}' for each in _BENCHES)}\n")
+    if words[:1] in (["-h"], ["--help"]):
+        print(f"also, each with --help: {', '.join(f'afsim bench {each}' for each in BENCHES)}\n")
     return run(_parse(BenchConfig, "bench", words))
 
 
 def _study(words: list[str]) -> int:
     """Make a study again: the paper's tables and figures, maps, steps, optimum, robustness and more."""
+    return _named("study", STUDIES, words)
+
+
+def _search(words: list[str]) -> int:
+    """Look for the numbers that an agent is trained best with (rl), in a study that stops and goes on."""
+    return _named("search", SEARCHES, words)
+
+
+def _named(command: str, known: Mapping[str, Named], words: list[str], usage: str = "") -> int:
+    """Run what the first word names; without one, or for help, tell the names."""
     name, rest = (words[0], words[1:]) if words else ("", [])
-    if name not in _STUDIES:
-        names = ", ".join(_STUDIES)
+    if name not in known:
         print(
-            f"usage: afsim study NAME [options]        afsim study NAME --help tells the options\nstudies: {names}"
+            usage
+            or f"usage: afsim {command} NAME [options]        afsim {command} NAME --help tells the options\n"
+            f"names: {', '.join(known)}"
         )
         return 0 if name in ("-h", "--help") else 2
-    module = importlib.import_module(f"afsim.experiments.{name}")
-    status: int = module.main(_parse(getattr(module, _STUDIES[name]), f"study {name}", rest))
+    which = known[name]
+    module = importlib.import_module(f"afsim.{which.module}")
+    status: int = getattr(module, which.runs)(_parse(getattr(module, which.config), f"{command} {name}", rest))
     return status
 
-
-# The modules of afsim.experiments, and their configurations, that make tables and pictures again.
-_STUDIES = {
-    "table1": "Table1Config",
-    "table2": "Table2Config",
-    "table3": "Table3Config",
-    "start_map": "StartMapConfig",
-    "steps": "StepsConfig",
-    "optimum": "OptimumConfig",
-    "robustness": "RobustnessConfig",
-    "figures": "FiguresConfig",
-    "real_dual_pixel": "RealDualPixelConfig",
-    "statistics": "StatisticsConfig",
-    "claims": "ClaimsConfig",
-    "uncertainty": "UncertaintyConfig",
-    "predictions": "PredictionsConfig",
-    "real_network": "RealNetworkConfig",
-    "agents": "AgentsConfig",
-    "learning": "LearningConfig",
-}
 
 _COMMANDS = {
     "compare": _compare,
@@ -296,6 +257,7 @@ _COMMANDS = {
     "calibrate": _calibrate,
     "fit": _fit,
     "train": _train,
+    "search": _search,
     "export": _export,
     "play": _play,
     "trace": _trace,

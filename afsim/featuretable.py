@@ -12,6 +12,7 @@ from afsim.camera import Camera
 from afsim.jit import over_lanes
 from afsim.keys import lane_keys
 from afsim.progress import progress
+from afsim.sensor import Sensor
 from afsim.sets import cache_folder
 from afsim.sight import Sight
 
@@ -23,7 +24,7 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class FeatureTable:
-    """Features (N, n, F) of N stacks of n slices, without fresh noise.
+    """Features (N, n, F) of N stacks of n slices, of which noise was drawn once.
 
     Where a lens errs, they are not what a sight would take from the image: between slices they are mixed, and
     evidence, the first numbers of each slice, is moved by how far the lens is from its command, because whoever
@@ -80,11 +81,12 @@ def slice_features(camera: Camera, seer: Seer, advance: Callable[[], None] = lam
     stacks = camera.stacks
     rows: list[Features] = [np.empty(0)] * len(stacks)
     index = np.arange(stacks.n, dtype=np.float64)
-    places, weights, keys = index[:, None], np.ones((stacks.n, 1)), lane_keys(0, np.arange(stacks.n))
+    places, weights = index[:, None], np.ones((stacks.n, 1))
 
     def measure(begin: int, end: int) -> None:
         for i in range(begin, end):
             region = np.broadcast_to(stacks.regions[i], (stacks.n, 2))
+            keys = lane_keys(0, i * stacks.n + np.arange(stacks.n))
             images = camera.capture(np.full(stacks.n, i), places, weights, keys)
             rows[i] = seer.features(np.asarray(images, dtype=np.float32), index, region)
             advance()
@@ -96,7 +98,8 @@ def slice_features(camera: Camera, seer: Seer, advance: Callable[[], None] = lam
 def feature_table(camera: Camera, sight: Sight, *, shown: bool = False) -> FeatureTable:
     """Return the table of a camera's stacks; it is kept in the cache folder (:func:`afsim.sets.cache_folder`).
 
-    Lens and sensor play no part: slices are taken as they were recorded, in their order. ``shown`` shows a bar.
+    The lens plays no part: slices are taken in their order. What the sensor adds is drawn once for each slice.
+    ``shown`` shows a bar.
 
     Raises
     ------
@@ -108,8 +111,10 @@ def feature_table(camera: Camera, sight: Sight, *, shown: bool = False) -> Featu
     from afsim.tensorfile import TensorFormat, read_tensors, write_tensors
 
     kind = TensorFormat("afsim-features", 1, "table of features")
-    still = Camera(camera.stacks, breathing=camera.breathing, margin=camera.margin)
-    what = (camera.stacks.digest, sight.feature_key, camera.breathing, camera.margin)
+    still = Camera(camera.stacks, sensor=camera.sensor, breathing=camera.breathing, margin=camera.margin)
+    what: tuple[object, ...] = (camera.stacks.digest, sight.feature_key, camera.breathing, camera.margin)
+    if camera.sensor != Sensor():
+        what += (camera.sensor,)
     path = cache_folder() / "features" / f"{sha256(repr(what).encode()).hexdigest()[:32]}.safetensors"
     if path.is_file():
         return FeatureTable(read_tensors(path, kind)[1]["values"].numpy(), sight.evidence)

@@ -1,20 +1,26 @@
-"""What a learning agent remembers of an episode, and the flat vector it decides from.
+"""What a learning agent remembers of an episode, and what it decides from: a flat vector, or its last images.
 
 The environments encode with it what policies in their seat encode: there is no second path.
 """
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 
 from afsim.errors import AfsimError
-from afsim.sight import Sight
+from afsim.sight import PixelSight, Sight
+from afsim.task import Observation
 from afsim.taskspec import TaskSpec
 
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+AnyFeatures = npt.NDArray[Any]
+
+M = TypeVar("M", bound=tuple[Any, ...])
 
 # Evidence and contrast are logarithms, told as how far they lie below the best; beyond this it does not matter.
 EVIDENCE_SCALE: Final = 20.0
@@ -23,6 +29,114 @@ EVIDENCE_SCALE: Final = 20.0
 _CONTRAST_BELOW: Final = (4.0, 0.2)
 # Steps left are told as a share of ten: searches are shorter, and every budget has the same scale.
 _MANY_STEPS: Final = 10.0
+# No command is below 0, so this one marks a place where nothing was seen yet.
+_UNSEEN: Final = -1.0
+
+
+class AnyRecall(Protocol):
+    """How what is remembered of N lanes begins, grows and is told; all functions are pure."""
+
+    @property
+    def features(self) -> int:
+        """How many numbers are taken from a slice."""
+        ...
+
+    def space(self, observation: spaces.Dict) -> gym.Space[Any]:
+        """Return the space of what is told of one lane, of an environment's own observations."""
+        ...
+
+    def begin(self, lanes: int) -> Any:
+        """Return what is remembered before anything is seen: a named tuple of arrays (N, ...)."""
+        ...
+
+    def add(self, past: Any, features: AnyFeatures, observation: Observation) -> Any:
+        """Return what is remembered with the features (N, ...) of what is observed."""
+        ...
+
+    def tell(self, past: Any, observation: Observation) -> Any:
+        """Return what an agent decides from, N lanes of it: new arrays."""
+        ...
+
+
+def lanes_of(past: M, lanes: IntArray) -> M:
+    """Return what some lanes (M,) remember; copies."""
+    whole: Any = past
+    return type(whole)(*(part[lanes] for part in whole))  # type: ignore[no-any-return]
+
+
+def put_lanes(past: M, lanes: IntArray, part: M) -> None:
+    """Write what some lanes remember in place."""
+    for whole, some in zip(past, part, strict=True):
+        whole[lanes] = some
+
+
+def recall_of(sight: Sight, spec: TaskSpec) -> AnyRecall:
+    """Return how what a sight takes from the slices of a task is remembered."""
+    if isinstance(sight, PixelSight):
+        return RecentRecall(sight.count, (spec.views, spec.height, spec.width), np.dtype(np.uint8))
+    return Recall(spec.n, sight.evidence, sight.marks)
+
+
+class RecentLooks(NamedTuple):
+    """The last observations of N lanes, newest last.
+
+    Attributes
+    ----------
+    images : (N, count, V, H, W)
+        Zeros where nothing was seen yet.
+    commands : (N, count) float32
+        Over n-1; -1 where nothing was seen yet, which no command is.
+    """
+
+    images: AnyFeatures
+    commands: Float32Array
+
+
+@dataclass(frozen=True)
+class RecentRecall:
+    """The last ``count`` images of a shape (V, H, W) and type, with their commands."""
+
+    count: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise AfsimError(f"count must be at least 1 observation, got {self.count}")
+
+    @property
+    def features(self) -> int:
+        """All pixels."""
+        return int(np.prod(self.shape))
+
+    def space(self, observation: spaces.Dict) -> spaces.Dict:
+        """Give the image count V channels, with room for zeros, and the command count entries."""
+        image = observation["image"]
+        assert isinstance(image, spaces.Box)
+        low, high = min(0.0, float(image.low.min())), float(image.high.max())
+        if self.dtype == np.uint8:  # whatever the environment's own are
+            low, high = 0.0, 255.0
+        channels = (self.count * self.shape[0], *self.shape[1:])
+        images = spaces.Box(low, high, channels, self.dtype.type)
+        commands = spaces.Box(_UNSEEN, 1.0, (self.count,), np.float32)
+        return spaces.Dict({**observation.spaces, "image": images, "command": commands})
+
+    def begin(self, lanes: int) -> RecentLooks:
+        """Return what is remembered before anything is seen."""
+        images = np.zeros((lanes, self.count, *self.shape), self.dtype)
+        return RecentLooks(images, np.full((lanes, self.count), _UNSEEN, np.float32))
+
+    def add(self, past: RecentLooks, features: AnyFeatures, observation: Observation) -> RecentLooks:
+        """Drop the oldest and append this one: images (N, V, H, W)."""
+        command = observation["command"].astype(np.float32)
+        images = np.concatenate([past.images[:, 1:], features[:, None]], axis=1, dtype=self.dtype)
+        return RecentLooks(images, np.concatenate([past.commands[:, 1:], command], axis=1))
+
+    def tell(self, past: RecentLooks, observation: Observation) -> Observation:
+        """Return the images as channels, oldest first, their commands, and the rest as it was observed."""
+        lanes, count, views, height, width = past.images.shape
+        images = past.images.reshape(lanes, count * views, height, width).copy()
+        return {**observation, "image": images, "command": past.commands.copy()}
 
 
 class Recollection(NamedTuple):
@@ -45,28 +159,14 @@ class Recollection(NamedTuple):
     marks: Float32Array
     seen: npt.NDArray[np.bool_]
 
-    def of(self, lanes: IntArray) -> "Recollection":
-        """Return those of some lanes (M,); copies."""
-        return Recollection(*(part[lanes] for part in self))  # type: ignore[arg-type]
-
-    def put(self, lanes: IntArray, part: "Recollection") -> None:
-        """Write those of some lanes in place."""
-        for whole, some in zip(self, part, strict=True):
-            whole[lanes] = some
-
 
 @dataclass(frozen=True)
 class Recall:
-    """How recollections of a sight begin, grow and are told."""
+    """Features of slices: evidence that adds up, and marks at their indices; told as a vector."""
 
     n: int
     evidence: int
     marks: tuple[str, ...]
-
-    @classmethod
-    def of(cls, sight: Sight, spec: TaskSpec) -> "Recall":
-        """Return the one for a sight of a task."""
-        return cls(spec.n, sight.evidence, sight.marks)
 
     @property
     def features(self) -> int:
@@ -84,26 +184,43 @@ class Recall:
         contrasts = (len(_CONTRAST_BELOW) - 1) * self.marks.count("contrast")
         return ((3 if self.evidence else 0) + len(self.marks) + contrasts + 1) * self.reach + 4
 
+    def space(self, observation: spaces.Dict) -> spaces.Box:
+        """Return that of the vector.
+
+        Raises
+        ------
+        AfsimError
+            For an environment that plays from a table of another sight.
+        """
+        table = observation.spaces.get("features")
+        if table is not None and table.shape != (self.features,):
+            raise AfsimError(
+                f"the environment's table has features of shape {table.shape}, the sight ({self.features},): "
+                "it is of another sight"
+            )
+        return spaces.Box(-1.0, 1.0, (self.size,), np.float32)
+
     def begin(self, lanes: int) -> Recollection:
         """Return what is remembered before anything is seen."""
         marks = np.zeros((lanes, len(self.marks), self.n), np.float32)
         evidence, seen = np.zeros((lanes, self.evidence), np.float32), np.zeros((lanes, self.n), np.bool_)
         return Recollection(evidence, evidence.copy(), marks, seen)
 
-    def add(self, past: Recollection, features: Float32Array, index: IntArray) -> Recollection:
-        """Return the recollection with the features (N, F) seen at an index (N,) of each lane.
+    def add(self, past: Recollection, features: AnyFeatures, observation: Observation) -> Recollection:
+        """Return the recollection with the features (N, F) seen at the index nearest to each lane's command.
 
         Raises
         ------
         AfsimError
             For features of another sight.
         """
+        index = self._index(observation)
         lanes = np.arange(len(index))
         if features.shape != (len(index), self.features):
             wanted = (len(index), self.features)
             raise AfsimError(f"features must be of shape {wanted}, got {features.shape}: of another sight?")
         new = ~past.seen[lanes, index]
-        latest = features[:, : self.evidence].copy()
+        latest = features[:, : self.evidence].astype(np.float32)
         evidence = past.evidence + np.where(new[:, None], latest, np.float32(0))
         marks, seen = past.marks.copy(), past.seen.copy()
         kept = marks[lanes, :, index]
@@ -111,9 +228,7 @@ class Recall:
         seen[lanes, index] = True
         return Recollection(evidence, latest, marks, seen)
 
-    def tell(
-        self, past: Recollection, index: IntArray, steps_left: Float32Array, region: Float32Array
-    ) -> Float32Array:
+    def tell(self, past: Recollection, observation: Observation) -> Float32Array:
         """Return the vectors (N, size) in [-1, 1]: what is remembered, as seen from the index in force.
 
         Parts of 2n-1 numbers, the index in force in their middle, so that what an agent learns at one index holds
@@ -122,7 +237,7 @@ class Recall:
         once over 0.2, at least -1, and -1 where nothing was seen; which indices were seen, -1 for those that there
         are not. Then the index in force as a number, the steps left over ten, and the region's x and y.
         """
-        parts: list[Float32Array] = []
+        index, parts = self._index(observation), list[Float32Array]()
         if self.evidence:
             below = past.evidence - past.evidence.max(axis=1, keepdims=True)
             shares = np.exp(below)
@@ -138,9 +253,15 @@ class Recall:
             below = mark - np.where(past.seen, mark, -np.inf).max(axis=1, keepdims=True)
             for scale in _CONTRAST_BELOW:
                 parts.append(_about(index, np.where(past.seen, np.maximum(below / scale, -1.0), -1.0), -1.0))
-        numbers = [index / (self.n - 1), np.minimum(steps_left / _MANY_STEPS, 1.0), region[:, 0], region[:, 1]]
+        steps_left = observation["steps_left"][:, 0].astype(np.float32) / _MANY_STEPS
+        region = observation["region"].astype(np.float32)
+        numbers = [index / (self.n - 1), np.minimum(steps_left, 1.0), region[:, 0], region[:, 1]]
         parts += [_about(index, past.seen, -1.0), np.stack(numbers, axis=1).astype(np.float32)]
         return np.concatenate(parts, axis=1, dtype=np.float32)
+
+    def _index(self, observation: Observation) -> IntArray:
+        """Return the index (N,) nearest to each command in force."""
+        return np.rint(observation["command"][:, 0].astype(np.float64) * (self.n - 1)).astype(np.int64)
 
 
 def _about(index: IntArray, values: npt.NDArray[np.generic], nothing: float) -> Float32Array:

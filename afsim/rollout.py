@@ -5,7 +5,7 @@ same for every policy and budget, so comparisons are paired.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -76,6 +76,11 @@ class Episodes:
     reachable: npt.NDArray[np.bool_]
     clamped: npt.NDArray[np.bool_]
     whole_stack: bool = False
+
+    def of(self, which: npt.NDArray[np.bool_]) -> "Episodes":
+        """Return the episodes of a mask (E,)."""
+        arrays = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "whole_stack"}
+        return replace(self, **{name: values[which] for name, values in arrays.items()})
 
 
 class Arena:

@@ -1,7 +1,7 @@
-"""What a learning agent takes from a slice instead of its pixels: numbers that two cores can learn from.
+"""What a learning agent takes from a slice: numbers that two cores can learn from, or its pixels.
 
-A sight says two things of a slice: evidence, a logarithm for every index, which adds up over slices; and marks,
-numbers that belong to the slice's own index. Which of them there are depends on the sight alone.
+A sight that is not of pixels says two things of a slice: evidence, a logarithm for every index, which adds up over
+slices; and marks, numbers that belong to the slice's own index. Which of them there are depends on the sight alone.
 """
 
 from collections.abc import Callable, Hashable
@@ -13,18 +13,23 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from afsim.checks import check_whole
 from afsim.errors import AfsimError, UnsuitableError, unknown
 from afsim.measures import mean_local_norm_dist_sq
 from afsim.modelkinds import shipped_model
+from afsim.options import convert
 from afsim.patch_disparity import get_estimator
 from afsim.readmodel import load_once, log_probabilities, single_looks
 from afsim.taskspec import TaskSpec
 
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
+Features = npt.NDArray[np.generic]
 
 # The largest shift that disparity tries: it covers the whole sweep, as the reach of 16 of ``zncc_disparity`` does.
 _REACH: Final = 16
+# Three looks are the fewest that bracket a peak.
+_RECENT: Final = 3
 # A slice without any contrast is taken to have this much, far below what noise alone has.
 _LEAST_CONTRAST: Final = 1e-12
 
@@ -47,7 +52,7 @@ class Sight(Protocol):
         """What tells apart the features of two sights, on any machine."""
         ...
 
-    def features(self, image: Float32Array, command: FloatArray, region: FloatArray) -> Float32Array:
+    def features(self, image: Float32Array, command: FloatArray, region: FloatArray) -> Features:
         """Return evidence and marks (N, F) of images (N, V, H, W) at commands (N,) of regions (N, 2)."""
         ...
 
@@ -142,6 +147,25 @@ class NetworkSight:
         return np.concatenate([said, _log_contrast(image)[:, None]], axis=1).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class PixelSight:
+    """The pixels themselves, in eight bits; an agent is shown the last ``count`` slices that it has seen."""
+
+    count: int = _RECENT
+
+    evidence = 0
+    marks = ()
+    feature_key = ("sight", "pixels")
+
+    def __post_init__(self) -> None:
+        check_whole("count of the sight 'pixels'", self.count, least=1)
+
+    def features(self, image: Float32Array, command: FloatArray, region: FloatArray) -> npt.NDArray[np.uint8]:
+        """Return the images (N, V, H, W), 255 at the white level."""
+        levels: npt.NDArray[np.uint8] = np.rint(np.clip(image, 0.0, 1.0) * np.float32(255.0)).astype(np.uint8)
+        return levels
+
+
 def _log_contrast(image: Float32Array) -> FloatArray:
     green = np.asarray(image.mean(axis=1), dtype=np.float32)
     return np.log(np.maximum(mean_local_norm_dist_sq(green), _LEAST_CONTRAST))
@@ -158,11 +182,19 @@ def _contrast(spec: TaskSpec, choice: str) -> Sight:
     return ContrastSight(spec)
 
 
-SIGHTS: Final[dict[str, Callable[[TaskSpec, str], Sight]]] = {"contrast": _contrast, "network": _network}
+def _pixels(spec: TaskSpec, choice: str) -> Sight:
+    return PixelSight(convert(choice, _RECENT, "count of the sight 'pixels'")) if choice else PixelSight()
+
+
+SIGHTS: Final[dict[str, Callable[[TaskSpec, str], Sight]]] = {
+    "contrast": _contrast,
+    "network": _network,
+    "pixels": _pixels,
+}
 
 
 def make_sight(text: str, spec: TaskSpec) -> Sight:
-    """Return ``contrast``; or ``network``, perhaps ``network:i1`` or ``network:FILE``.
+    """Return ``contrast``; ``network``, perhaps ``network:i1`` or ``network:FILE``; or ``pixels:COUNT``.
 
     Raises
     ------

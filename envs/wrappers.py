@@ -15,7 +15,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from afsim.envs.memories import FeatureMemory, Memory, RecentMemory, SliceMemory
+from afsim.envs.memories import Memory, SliceMemory, feature_memory, recent_memory
 from afsim.errors import AfsimError
 from afsim.sight import Sight
 from afsim.task import Observation, TaskSpec
@@ -144,39 +144,41 @@ class LastObservations(_Remembering, gym.utils.RecordConstructorArgs):
 
     def __init__(self, env: gym.Env[dict[str, Any], Any], count: int) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, count=count)
-        super().__init__(env, lambda spec, lanes, space: RecentMemory(count, lanes, space))
+        super().__init__(env, partial(recent_memory, count))
 
 
 class VectorLastObservations(_VectorRemembering):
     """:class:`LastObservations` for vector environments."""
 
     def __init__(self, env: VectorEnv[Observation, Any, npt.NDArray[Any]], count: int) -> None:
-        super().__init__(env, lambda spec, lanes, space: RecentMemory(count, lanes, space))
+        super().__init__(env, partial(recent_memory, count))
 
 
 class FeatureVector(_Remembering, gym.utils.RecordConstructorArgs):
-    """What has been seen in this episode as a vector of features (D,) float32 in [-1, 1].
+    """What a sight takes from what has been seen in this episode.
 
-    It is for agents that do not learn from pixels; its parts are told in :meth:`afsim.recollection.Recall.tell`.
+    Of most it is a vector of features (D,) float32 in [-1, 1], for agents that do not learn from pixels; its parts
+    are told in :meth:`afsim.recollection.Recall.tell`. With ``pixels`` it is the last images, as
+    :class:`LastObservations` gives them, in eight bits whatever the environment's are.
 
     Parameters
     ----------
     env : Env
         The autofocus environment.
     sight : str or Sight
-        ``contrast``, ``network``, ``network:i1`` or ``network:FILE`` (:mod:`afsim.sight`).
+        ``contrast``, ``network``, ``network:i1``, ``network:FILE`` or ``pixels:COUNT`` (:mod:`afsim.sight`).
     """
 
     def __init__(self, env: gym.Env[dict[str, Any], Any], sight: str | Sight = "contrast") -> None:
         gym.utils.RecordConstructorArgs.__init__(self, sight=sight)
-        super().__init__(env, partial(FeatureMemory, sight))
+        super().__init__(env, partial(feature_memory, sight))
 
 
 class VectorFeatureVector(_VectorRemembering):
     """:class:`FeatureVector` for vector environments, also for those that play from a table of features."""
 
     def __init__(self, env: VectorEnv[Observation, Any, npt.NDArray[Any]], sight: str | Sight = "contrast") -> None:
-        super().__init__(env, partial(FeatureMemory, sight))
+        super().__init__(env, partial(feature_memory, sight))
 
 
 class RepeatDeclares(gym.Wrapper[dict[str, Any], Any, dict[str, Any], Any], gym.utils.RecordConstructorArgs):

@@ -54,7 +54,8 @@ class AgentsConfig:
     steps: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
     """Budgets."""
     starts: int = 49
-    """How many start indices, spread evenly; all of them where there are no more."""
+    """How many start indices, spread evenly; all of them where there are no more. The map has all, where the lens
+    is exact: there, what is seen of a slice is kept."""
     out: Path = Path("out/agents")
     """Folder for rows.csv, table.md and the pictures."""
     seed: int = 0
@@ -93,15 +94,19 @@ def run(config: AgentsConfig, *, stacks: StackSet | None = None) -> tuple[list[R
     lenses = [lens.strip() for lens in config.lenses.split(",")]
     turns = [(lens, name) for lens in lenses for name in names]
     arenas = {lens: Arena(Camera(stacks, make_lens(lens)), starts=starts, seed=config.seed) for lens in lenses}
-    first: dict[int, FloatArray] = {}
+    first, whole = dict[int, FloatArray](), dict[str, Arena]()
     for lens, name in track(turns, "policies", console=Console(stderr=True), disable=config.quiet, transient=True):
         arena = arenas[lens]
         for budget in budgets:
             task = FocusTask(arena.camera, budget=budget, reward="none")
-            episodes = arena.play(make(name, task.spec), task)
+            seat = arena
+            if name == names[0] and arena.camera.replays_exactly:
+                seat = whole.setdefault(lens, Arena(arena.camera, seed=config.seed))
+            played = seat.play(make(name, task.spec), task)
+            episodes = played.of(np.isin(played.start, arena.start))
             error = np.abs(exact_errors(episodes, stacks))
             if name == names[0]:
-                first[budget], kept[lens] = error, episodes
+                first[budget], kept[lens] = error, played
             rows.append(_row(lens, name, budget, episodes, error, first[budget], stacks))
             if episodes.whole_stack:
                 break

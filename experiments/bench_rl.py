@@ -26,7 +26,7 @@ from afsim.envs import (
 from afsim.envs.sb3 import AutofocusVecEnv
 from afsim.experiments.bench import BenchConfig, print_row, turns
 from afsim.featuretable import feature_table
-from afsim.recollection import Recall
+from afsim.recollection import recall_of
 from afsim.sets import open_demo
 from afsim.sight import make_sight
 from afsim.task import FocusTask
@@ -85,7 +85,7 @@ def run(config: RlConfig) -> int:
     for make_env in kinds:
         env = make_env()
         space: Any = env.observation_space
-        recipe = agent_recipe("ppo", Recall.of(sight, spec), space, config.lanes)
+        recipe = agent_recipe("ppo", recall_of(sight, spec), space, config.lanes)
         models.append(algorithm_class("ppo")(env=VecMonitor(env), seed=0, device="cpu", **recipe))
     steps = [model.n_steps * config.lanes for model in models]
     learn = [

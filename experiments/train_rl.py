@@ -1,43 +1,42 @@
 """``afsim train rl``: train an agent that moves the lens with Stable-Baselines3, and store it with its log."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import numpy as np
-from gymnasium.vector import AutoresetMode
 from rich.progress import Progress, TaskID
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecMonitor
 
 from afsim.agentfile import Agent, AgentRecord, algorithm_class, finish, load_agent, save_agent
-from afsim.agentrecipe import agent_recipe
-from afsim.camera import Camera
+from afsim.agentrecipe import agent_recipe, changes_of
 from afsim.checks import check_whole
-from afsim.envs import AutofocusVectorEnv, MixedVectorEnv, VectorFeatureVector, VectorRepeatDeclares
+from afsim.envs import MixedVectorEnv
 from afsim.envs.sb3 import AutofocusVecEnv
 from afsim.errors import AfsimError, StoreError
-from afsim.featuretable import FeatureTable, feature_table
+from afsim.experiments.agent_ground import Ground, validate
+from afsim.imitation import teach
 from afsim.lens import make_lens
 from afsim.options import command_line
 from afsim.progress import progress
-from afsim.recollection import Recall
-from afsim.sight import Sight, make_sight
-from afsim.stackset import StackSet
+from afsim.recollection import recall_of
+from afsim.sensor import make_sensor
 from afsim.staging import staged_files
 from afsim.tables import write_table
-from afsim.task import FocusTask, TaskSpec
 
 _CHECKPOINT: Final = ".checkpoint.zip"
 _VALIDATION_LANES: Final = 2_000
-_VALIDATION_SEED: Final = 1_000_003
+
+Judge = Callable[[Sequence[Mapping[str, float]]], None]
 
 
 @dataclass(frozen=True)
 class TrainRlConfig:
-    """Train an agent that moves the lens: from the features of a table, on two cores."""
+    """Train an agent that moves the lens: from the features of slices, on two cores, or from their pixels."""
 
     stacks: Path
     """Set of labelled stacks to train on, e.g. bench-train."""
@@ -48,21 +47,27 @@ class TrainRlConfig:
     algo: str = "ppo"
     """ppo or dqn; recurrent_ppo or qrdqn with the extra rl."""
     sight: str = "network"
-    """What it takes from a slice: network (also network:i1, network:FILE) or contrast."""
+    """What it takes from a slice: network (also network:i1, network:FILE), contrast, or pixels:COUNT."""
     lens: str = "ideal"
     """Lens presets side by side (ideal+typical_phone), and in phases after each other (ideal/typical_phone)."""
+    sensor: str = "none"
+    """Sensor presets, likewise; each with every lens. One phase, or as many as lenses have."""
     steps: tuple[int, ...] = (1, 2, 3, 4, 6)
     """Budgets side by side: the agent sees how many steps are left, and plays them all."""
     reward: str = "success"
     """What is paid (afsim.rewards): a preset, perhaps with changes: success,move=0.02."""
     time_limit_ms: float | None = None
     """Milliseconds after which an episode is broken off."""
+    imitation: int = 0
+    """Environment steps before all others from which ppo is taught where the focus is (afsim.imitation)."""
     timesteps: int = 1_000_000
     """Environment steps of all lanes and phases together."""
     lanes: int = 256
     """How many episodes are played at once, shared among lenses and budgets."""
     validate_every: int = 100_000
     """Environment steps between validations, each of which also stores a checkpoint."""
+    hyper: str = ""
+    """Changes of the algorithm's numbers (afsim.agentrecipe): learning_rate=0.0003,units=64."""
     seed: int = 0
     """Of everything that is drawn."""
     tensorboard: Path | None = None
@@ -73,84 +78,34 @@ class TrainRlConfig:
     """No progress bar and nothing on the screen."""
 
     @property
-    def phases(self) -> tuple[tuple[str, ...], ...]:
-        """The lenses of each phase."""
-        return tuple(tuple(lens.strip() for lens in phase.split("+")) for phase in self.lens.split("/"))
+    def phases(self) -> tuple[tuple[tuple[str, str], ...], ...]:
+        """The cameras of each phase: lens and sensor presets."""
+        lenses, sensors = _phases(self.lens), _phases(self.sensor)
+        if len(sensors) == 1:
+            sensors *= len(lenses)
+        if len(sensors) != len(lenses):
+            raise AfsimError(f"sensor must have one phase or as many as lens, {len(lenses)}, got {len(sensors)}")
+        return tuple(tuple(product(*both)) for both in zip(lenses, sensors, strict=True))
 
+    def ground(self, path: Path) -> Ground:
+        """Return a set as the agent sees it, in the light of all phases."""
+        sensors = dict.fromkeys(sensor for phase in self.phases for _, sensor in phase)
+        return Ground.of(path, self.sight, tuple(sensors), shown=not self.quiet)
 
-class Ground(NamedTuple):
-    """What environments are made of."""
-
-    stacks: StackSet
-    spec: TaskSpec
-    sight: Sight
-    table: FeatureTable
-
-
-def ground_of(config: TrainRlConfig, path: Path) -> Ground:
-    """Open a set and take, or find kept, the features of its slices."""
-    stacks = StackSet.open(path)
-    camera = Camera(stacks)
-    spec: TaskSpec = FocusTask(camera, reward=config.reward).spec
-    sight = make_sight(config.sight, spec)
-    return Ground(stacks, spec, sight, feature_table(camera, sight, shown=not config.quiet))
-
-
-def environment(config: TrainRlConfig, ground: Ground, lenses: Sequence[str], lanes: int) -> "MixedVectorEnv":
-    """Return the vector environment of lenses and budgets side by side, played from the table."""
-    kinds = [(lens, steps) for lens in lenses for steps in config.steps]
-    parts = []
-    for place, (lens, steps) in enumerate(kinds):
-        own = lanes * (place + 1) // len(kinds) - lanes * place // len(kinds)
-        env = AutofocusVectorEnv(
-            own,
-            autoreset_mode=AutoresetMode.SAME_STEP,
-            stacks=ground.stacks,
-            lens=lens,
-            steps=steps,
-            action_mode="relative",
-            declare=True,
-            reward=config.reward,
-            table=ground.table,
-            time_limit_ms=config.time_limit_ms,
+    def environment(self, ground: Ground, phase: int, lanes: int, *, declare: bool = True) -> MixedVectorEnv:
+        """Return the vector environment of a phase."""
+        return ground.environment(
+            lanes,
+            cameras=self.phases[phase],
+            steps=self.steps,
+            declare=declare,
+            reward=self.reward,
+            time_limit_ms=self.time_limit_ms,
         )
-        parts.append(VectorFeatureVector(VectorRepeatDeclares(env), ground.sight))
-    return MixedVectorEnv(parts)
 
 
-def validate(model: Any, env: MixedVectorEnv) -> dict[str, float]:
-    """Play one episode in every lane, always the same ones, and return means over all lanes.
-
-    Keys: ``return``; ``success``, that it ends within one slice; ``declared``, that it ends so and says so;
-    ``wrong``, that it says so and is farther off; ``exact MAE``; ``steps``; ``time_ms``.
-    """
-    lanes = env.num_envs
-    observation, _ = env.reset(seed=_VALIDATION_SEED)
-    running, returns = np.ones(lanes, np.bool_), np.zeros(lanes)
-    last: dict[str, Any] = {}
-    state, starts = None, np.ones(lanes, np.bool_)
-    while running.any():
-        actions, state = model.predict(observation, state, starts, deterministic=True)
-        observation, rewards, terminated, truncated, info = env.step(actions)
-        starts = terminated | truncated
-        returns[running] += rewards[running]
-        ends = running & starts
-        if ends.any():
-            final = info["final_info"]
-            for name in ("exact_error", "declared", "success", "step", "time_ms"):
-                last.setdefault(name, np.zeros(lanes))[ends] = final[name][ends]
-        running &= ~starts
-    hit, says = last["success"] > 0, last["declared"] > 0
-    columns = {
-        "return": returns,
-        "success": hit,
-        "declared": hit & says,
-        "wrong": says & ~hit,
-        "exact MAE": np.abs(last["exact_error"]),
-        "steps": last["step"],
-        "time_ms": last["time_ms"],
-    }
-    return {name: float(np.mean(values)) for name, values in columns.items()}
+def _phases(text: str) -> list[list[str]]:
+    return [[name.strip() for name in phase.split("+")] for phase in text.split("/")]
 
 
 class _Watch(BaseCallback):
@@ -177,8 +132,8 @@ class _Watch(BaseCallback):
 class _Training:
     """One training: what is known of it so far, and the files it leaves."""
 
-    def __init__(self, config: TrainRlConfig, train: Ground, validation: Ground) -> None:
-        self.config, self.train, self.validation = config, train, validation
+    def __init__(self, config: TrainRlConfig, train: Ground, validation: Ground, judge: Judge) -> None:
+        self.config, self.train, self.validation, self._judge = config, train, validation, judge
         self.rows: list[dict[str, float]] = []
 
     @property
@@ -212,19 +167,28 @@ class _Training:
             save_agent(Agent(model, self.record(found)), self.config.out)
         with staged_files(self.config.out.parent) as folder:
             write_table(self.rows, folder / self.config.out.with_suffix(".csv").name)
+        self._judge(self.rows)
         return found
 
     def begin(self) -> Any:
         """Return the model to train: new, or that of the checkpoint."""
         config = self.config
         kind = algorithm_class(config.algo)
-        env = environment(config, self.train, config.phases[0], config.lanes)
         logs = None if config.tensorboard is None else str(config.tensorboard)
         if not config.resume:
-            recall, space = Recall.of(self.train.sight, self.train.spec), env.single_observation_space
-            recipe = agent_recipe(config.algo, recall, space, config.lanes)  # type: ignore[arg-type]
+            env = config.environment(self.train, 0, config.lanes)
+            recall = recall_of(self.train.sight, self.train.spec)
+            changes = changes_of(config.hyper)
+            recipe = agent_recipe(config.algo, recall, env.single_observation_space, config.lanes, changes)
             model = kind(env=_for_sb3(env), seed=config.seed, device="cpu", tensorboard_log=logs, **recipe)
-            return model
+        else:
+            model = self._went_on()
+            model.tensorboard_log = logs
+        if logs is None:
+            model.set_logger(Logger(None, []))  # SB3's own leaves an empty folder behind
+        return model
+
+    def _went_on(self) -> Any:
         if not self.checkpoint.is_file():
             raise StoreError(f"there is no checkpoint {self.checkpoint} to go on from")
         agent = load_agent(self.checkpoint)
@@ -233,58 +197,76 @@ class _Training:
             if before[name] != now[name]:
                 raise AfsimError(f"{self.checkpoint} was trained with {name} {before[name]!r}, got {now[name]!r}")
         self.rows = before["log"]
-        agent.model.tensorboard_log = logs
         return agent.model
+
+    def imitate(self, model: Any, bar: Progress, task: TaskID) -> None:
+        """Teach a new model where the focus is; a checkpoint is stored after it."""
+        config, last = self.config, len(self.config.phases) - 1
+        bar.update(task, description="imitation", total=config.imitation)
+        env = config.environment(self.train, last, config.lanes, declare=False)
+        teach(model, env, config.imitation, seed=config.seed, advance=lambda samples: bar.advance(task, samples))
+        self.note(model, config.environment(self.validation, last, _VALIDATION_LANES))
 
 
 def _for_sb3(env: MixedVectorEnv) -> VecMonitor:
     return VecMonitor(AutofocusVecEnv(env=env))
 
 
-def run(config: TrainRlConfig) -> Agent:
-    """Train and return the best agent; it, the log and, until the end, a checkpoint are stored on the way."""
-    _check(config)
-    train, validation = ground_of(config, config.stacks), ground_of(config, config.validation)
+def run(config: TrainRlConfig, *, judge: Judge = lambda rows: None) -> Agent:
+    """Train and return the best agent; it, the log and, until the end, a checkpoint are stored on the way.
+
+    ``judge`` is told the log so far after every validation, and may end the training by raising.
+    """
+    check(config)
+    train, validation = config.ground(config.stacks), config.ground(config.validation)
     if (train.stacks.n, train.stacks.geometry.views) != (validation.stacks.n, validation.stacks.geometry.views):
         raise AfsimError(f"{config.validation} has other slices or views than {config.stacks}")
-    training = _Training(config, train, validation)
+    training = _Training(config, train, validation, judge)
     model = training.begin()
-    phases = config.phases
+    last = len(config.phases) - 1
     with progress(shown=not config.quiet) as bar:
-        task = bar.add_task("training", total=config.timesteps, completed=model.num_timesteps)
-        for place, lenses in enumerate(phases):
-            until = config.timesteps * (place + 1) // len(phases)
+        task = bar.add_task("training", total=config.timesteps)
+        if config.imitation and not training.rows:
+            training.imitate(model, bar, task)
+        bar.update(task, total=config.timesteps, completed=model.num_timesteps)
+        for phase in range(last + 1):
+            until = config.timesteps * (phase + 1) // (last + 1)
             if model.num_timesteps >= until:
                 continue
-            env = environment(config, train, lenses, config.lanes)
+            env = config.environment(train, phase, config.lanes)
             env.reset(seed=config.seed + model.num_timesteps)
             model.set_env(_for_sb3(env))
-            watched = environment(config, validation, phases[-1], _VALIDATION_LANES)
-            watch = _Watch(training, watched, bar, task)
+            watch = _Watch(training, config.environment(validation, last, _VALIDATION_LANES), bar, task)
             model.learn(until - model.num_timesteps, callback=watch, reset_num_timesteps=model.num_timesteps == 0)
         if not training.rows or training.rows[-1]["timesteps"] < model.num_timesteps:
-            training.note(model, environment(config, validation, phases[-1], _VALIDATION_LANES))
+            training.note(model, config.environment(validation, last, _VALIDATION_LANES))
     agent = finish(load_agent(config.out))
     save_agent(agent, config.out)
     training.checkpoint.unlink(missing_ok=True)
     return agent
 
 
-def _check(config: TrainRlConfig) -> None:
+def check(config: TrainRlConfig) -> None:
+    """Raise for options out of range, before anything is opened or written."""
     for name in ("timesteps", "lanes", "validate_every"):
         check_whole(name, getattr(config, name), least=1)
-    check_whole("seed", config.seed, least=0)
+    for name in ("seed", "imitation"):
+        check_whole(name, getattr(config, name), least=0)
+    if config.imitation and config.algo != "ppo":
+        raise AfsimError(f"imitation is for the algorithm ppo, got {config.algo}")
     for steps in config.steps:
         check_whole("steps", steps, least=1)
-    for lenses in config.phases:
-        for lens in lenses:
+    for cameras in config.phases:
+        for lens, sensor in cameras:
             make_lens(lens)
-        kinds = len(lenses) * len(config.steps)
+            make_sensor(sensor)
+        kinds = len(cameras) * len(config.steps)
         if config.lanes < kinds:
-            raise AfsimError(f"lanes must be at least {kinds}, one for each lens and budget, got {config.lanes}")
+            raise AfsimError(f"lanes must be at least {kinds}, one for each camera and budget, got {config.lanes}")
     if config.out.suffix != ".zip":
         raise AfsimError(f"out must end in .zip, got {config.out}")
     algorithm_class(config.algo)
+    changes_of(config.hyper)
 
 
 def main(config: TrainRlConfig) -> int:

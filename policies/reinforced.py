@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 
 from afsim.agentfile import Agent, load_agent
 from afsim.errors import UnsuitableError
@@ -15,7 +16,7 @@ from afsim.keys import Keys
 from afsim.modelkinds import shipped_agent
 from afsim.policy import Features, FloatArray, FocusPolicy, Knowledge, Status
 from afsim.readonce import read_once
-from afsim.recollection import Recall, Recollection
+from afsim.recollection import AnyRecall, recall_of
 from afsim.sight import Sight, make_sight
 from afsim.task import Observation
 
@@ -29,8 +30,8 @@ class ReinforcedMemory(NamedTuple):
     ----------
     status, confidence
         As of every memory; an agent says yes or no, so that confidence is 1 where it declares and 0 elsewhere.
-    past : Recollection
-        What it has seen.
+    past : tuple of arrays
+        What it has seen (:mod:`afsim.recollection`).
     hidden : (N, 2, L, H) float32
         The state of its recurrent layers; empty where it has none.
     begun : (N,) bool
@@ -39,7 +40,7 @@ class ReinforcedMemory(NamedTuple):
 
     status: npt.NDArray[np.int8]
     confidence: Float32Array
-    past: Recollection
+    past: Any
     hidden: Float32Array
     begun: npt.NDArray[np.bool_]
 
@@ -74,6 +75,14 @@ class Reinforced(FocusPolicy):
             if found != here:
                 raise UnsuitableError(f"{self.path} is for stacks of {found} {what}, but these have {here}")
         assert self.sight  # it checks itself when it is made
+        space = self.agent.model.observation_space
+        if isinstance(space, spaces.Dict):
+            height, width = (space["image"].shape or ())[1:]
+            if (height, width) != (self.spec.height, self.spec.width):
+                raise UnsuitableError(
+                    f"{self.path} was trained on images of {height} x {width} pixels, but these have "
+                    f"{self.spec.height} x {self.spec.width}"
+                )
 
     @staticmethod
     def from_choice(choice: str) -> dict[str, Any]:
@@ -96,9 +105,9 @@ class Reinforced(FocusPolicy):
         return make_sight(self.agent.record.sight, self.spec)
 
     @property
-    def recall(self) -> Recall:
+    def recall(self) -> AnyRecall:
         """How what it has seen is kept and told."""
-        return Recall.of(self.sight, self.spec)
+        return recall_of(self.sight, self.spec)
 
     @property
     def feature_key(self) -> Hashable:
@@ -110,8 +119,8 @@ class Reinforced(FocusPolicy):
         """The sight's."""
         return self.recall.features
 
-    def features(self, image: Float32Array, command: FloatArray, region: FloatArray) -> Float32Array:
-        """Return what the sight takes from each image (N, F)."""
+    def features(self, image: Float32Array, command: FloatArray, region: FloatArray) -> Features:
+        """Return what the sight takes from each image (N, ...)."""
         return self.sight.features(image, command, region)
 
     def begin(self, keys: Keys, knowledge: Knowledge) -> ReinforcedMemory:
@@ -129,9 +138,8 @@ class Reinforced(FocusPolicy):
     ) -> tuple[FloatArray, ReinforcedMemory]:
         """Go where the agent goes; focused where it stays."""
         index = np.rint(self.current(observation)).astype(np.int64)
-        past = self.recall.add(memory.past, np.asarray(features, dtype=np.float32), index)
-        steps_left = observation["steps_left"][:, 0].astype(np.float32)
-        told = self.recall.tell(past, index, steps_left, observation["region"].astype(np.float32))
+        past = self.recall.add(memory.past, features, observation)
+        told = self.recall.tell(past, {name: observation[name] for name in _TOLD})
         recurrent = memory.hidden.size > 0
         carried = tuple(memory.hidden.transpose(1, 2, 0, 3)) if recurrent else None
         action, carried = self.agent.model.predict(told, carried, ~memory.begun, deterministic=True)
@@ -145,4 +153,5 @@ class Reinforced(FocusPolicy):
         return wanted.astype(np.float64), ReinforcedMemory(status, declares.astype(np.float32), past, hidden, begun)
 
 
+_TOLD: Final = ("command", "region", "steps_left")
 _load_once: Final = read_once(load_agent)

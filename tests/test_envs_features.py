@@ -25,7 +25,7 @@ from afsim.envs import (
 from afsim.envs.sb3 import AutofocusVecEnv
 from afsim.errors import AfsimError
 from afsim.featuretable import FeatureTable, slice_features
-from afsim.recollection import Recall
+from afsim.recollection import recall_of
 from afsim.sight import Sight, make_sight
 from afsim.stackset import StackSet
 from afsim.task import FocusTask
@@ -86,7 +86,7 @@ def test_a_vector_of_features_is_that_of_its_single_environments(large: StackSet
 def test_the_vector_tells_what_the_recollection_does(large: StackSet, sight: Sight) -> None:
     env = FeatureVector(AutofocusEnv(stacks=large, steps=4))
     plain = AutofocusEnv(stacks=large, steps=4)
-    recall = Recall.of(sight, plain.task_spec)
+    recall = recall_of(sight, plain.task_spec)
     past = recall.begin(1)
     returned, wanted = [env.reset(seed=3)[0]], [plain.reset(seed=3)[0]]
     for action in (4, 7, 4):
@@ -94,10 +94,11 @@ def test_the_vector_tells_what_the_recollection_does(large: StackSet, sight: Sig
         wanted.append(plain.step(action)[0])
     for vector, seen in zip(returned, wanted, strict=True):
         index = np.rint(seen["command"] * LAST).astype(np.int64)
-        image, region, left = (seen[name].astype(np.float32) for name in ("image", "region", "steps_left"))
-        features = sight.features(image[None], index.astype(float), region[None].astype(float))
-        past = recall.add(past, features, index)
-        np.testing.assert_array_equal(vector, recall.tell(past, index, left, region[None])[0])
+        observed = {name: values[None] for name, values in seen.items()}
+        region = seen["region"].astype(np.float64)
+        features = sight.features(observed["image"].astype(np.float32), index.astype(float), region[None])
+        past = recall.add(past, features, observed)
+        np.testing.assert_array_equal(vector, recall.tell(past, observed)[0])
         assert vector in env.observation_space
 
 

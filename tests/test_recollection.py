@@ -1,11 +1,14 @@
 """What agents remember: sums of evidence, marks at their index, and the vector that tells them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from afsim.errors import AfsimError
-from afsim.recollection import Recall, Recollection
+from afsim.recollection import Recall, RecentRecall, Recollection, lanes_of
+from afsim.task import Observation
 
 N = 5
 REACH = 2 * N - 1
@@ -14,15 +17,24 @@ CONTRAST = Recall(N, 0, ("contrast", "shift", "sureness"))
 REGION = np.array([[0.5, -0.25]], np.float32)
 
 
+def observed(index: Sequence[int], steps_left: float = 3.0) -> Observation:
+    """Return what else is observed at an index of each lane."""
+    return {
+        "command": np.array(index, np.float32)[:, None] / np.float32(N - 1),
+        "region": np.repeat(REGION, len(index), axis=0),
+        "steps_left": np.full((len(index), 1), steps_left, np.float32),
+    }
+
+
 def saw(recall: Recall, *looks: tuple[int, list[float]]) -> Recollection:
     past = recall.begin(1)
     for index, features in looks:
-        past = recall.add(past, np.array([features], np.float32), np.array([index]))
+        past = recall.add(past, np.array([features], np.float32), observed([index]))
     return past
 
 
 def told(recall: Recall, past: Recollection, index: int, steps_left: float = 3.0) -> npt.NDArray[np.float32]:
-    vectors = recall.tell(past, np.array([index]), np.array([steps_left], np.float32), REGION)
+    vectors = recall.tell(past, observed([index], steps_left))
     return np.asarray(vectors[0])
 
 
@@ -75,17 +87,39 @@ def test_the_vector_ends_with_where_the_lens_stands_and_what_is_left(recall: Rec
 
 def test_lanes_do_not_touch_each_other_and_what_was_is_left_as_it_was() -> None:
     rng = np.random.default_rng(0)
-    features, index = rng.normal(-3.0, 1.0, (3, 6)).astype(np.float32), np.array([4, 0, 2])
+    features, index = rng.normal(-3.0, 1.0, (3, 6)).astype(np.float32), [4, 0, 2]
     empty = NETWORK.begin(3)
-    together = NETWORK.add(empty, features, index)
+    together = NETWORK.add(empty, features, observed(index))
     assert not empty.seen.any()
     assert not empty.evidence.any()
     for lane in range(3):
-        alone = NETWORK.add(NETWORK.begin(1), features[[lane]], index[[lane]])
-        for part, whole in zip(alone, together.of(np.array([lane])), strict=True):
+        alone = NETWORK.add(NETWORK.begin(1), features[[lane]], observed([index[lane]]))
+        for part, whole in zip(alone, lanes_of(together, np.array([lane])), strict=True):
             np.testing.assert_array_equal(part, whole)
 
 
 def test_features_of_another_sight_are_refused() -> None:
     with pytest.raises(AfsimError, match=r"features must be of shape \(1, 6\), got \(1, 3\)"):
-        NETWORK.add(NETWORK.begin(1), np.zeros((1, 3), np.float32), np.array([0]))
+        NETWORK.add(NETWORK.begin(1), np.zeros((1, 3), np.float32), observed([0]))
+
+
+def test_the_last_images_are_told_oldest_first_and_zeros_before() -> None:
+    recall = RecentRecall(3, (2, 4, 5), np.dtype(np.uint8))
+    past = recall.begin(2)
+    images = [np.full((2, 2, 4, 5), value, np.uint8) for value in (10, 20, 30, 40)]
+    told = []
+    for step, image in enumerate(images):
+        seen = observed([step, 4 - step], steps_left=9.0)
+        past = recall.add(past, image, seen)
+        told.append(recall.tell(past, seen))
+    assert told[0]["image"].shape == (2, 6, 4, 5)
+    np.testing.assert_array_equal(told[1]["image"][0, :, 0, 0], [0, 0, 10, 10, 20, 20])
+    np.testing.assert_array_equal(told[3]["image"][1, :, 3, 4], [20, 20, 30, 30, 40, 40])
+    np.testing.assert_array_equal(told[1]["command"], [[-1.0, 0.0, 0.25], [-1.0, 1.0, 0.75]])
+    np.testing.assert_array_equal(told[3]["command"], [[0.25, 0.5, 0.75], [0.75, 0.5, 0.25]])
+    np.testing.assert_array_equal(told[3]["steps_left"], [[9.0], [9.0]])
+
+
+def test_at_least_one_image_is_remembered() -> None:
+    with pytest.raises(AfsimError, match="count must be at least 1 observation, got 0"):
+        RecentRecall(0, (1, 4, 4), np.dtype(np.uint8))

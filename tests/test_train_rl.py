@@ -12,7 +12,8 @@ from afsim import cli
 from afsim.agentfile import load_agent, read_record
 from afsim.camera import Camera
 from afsim.errors import AfsimError, StoreError, UnsuitableError
-from afsim.experiments.train_rl import TrainRlConfig, environment, ground_of, run, validate
+from afsim.experiments.agent_ground import validate
+from afsim.experiments.train_rl import TrainRlConfig, run
 from afsim.policies import make
 from afsim.rollout import Arena
 from afsim.stackset import StackSet
@@ -80,7 +81,7 @@ def test_in_its_seat_it_plays_as_in_its_environment(folder: Path, trained: Path)
     episodes = arena.play(make(f"rl:{trained}", task.spec), task)
     agent = load_agent(trained)
     config = config_of(folder)
-    env = environment(config, ground_of(config, folder / "validation"), ["ideal"], len(arena.stack))
+    env = config.environment(config.ground(folder / "validation"), 0, len(arena.stack))
     observation, _ = env.reset(seed=0, options={"stack": arena.stack, "start": arena.start})
     running, ends = np.ones(len(arena.stack), np.bool_), np.zeros(len(arena.stack))
     while running.any():
@@ -153,8 +154,8 @@ def test_every_algorithm_trains_and_plays(folder: Path, algorithm: str) -> None:
 
 def test_validation_is_the_same_each_time_and_knows_a_perfect_agent(folder: Path) -> None:
     config = config_of(folder, steps=(2,), reward="success,step=0.1")
-    ground = ground_of(config, folder / "validation")
-    env = environment(config, ground, ["ideal"], 40)
+    ground = config.ground(folder / "validation")
+    env = config.environment(ground, 0, 40)
 
     class Knowing:
         def predict(self, observation: Any, state: Any, starts: Any, deterministic: bool) -> Any:
@@ -179,7 +180,7 @@ def test_validation_is_the_same_each_time_and_knows_a_perfect_agent(folder: Path
         ({"sight": "smell"}, "unknown sight 'smell'"),
         ({"reward": "applause"}, "unknown reward preset 'applause'"),
         ({"lens": "rubber"}, "unknown lens preset 'rubber'"),
-        ({"lanes": 1, "steps": (2, 3)}, "lanes must be at least 2, one for each lens and budget"),
+        ({"lanes": 1, "steps": (2, 3)}, "lanes must be at least 2, one for each camera and budget"),
         ({"timesteps": 0}, "timesteps must be at least 1"),
         ({"steps": (0,)}, "steps must be at least 1"),
         ({"out": Path("agent.pt")}, "must end in .zip"),
