@@ -73,7 +73,7 @@ def put_lanes(past: M, lanes: IntArray, part: M) -> None:
 def recall_of(sight: Sight, spec: TaskSpec) -> AnyRecall:
     """Return how what a sight takes from the slices of a task is remembered."""
     if isinstance(sight, PixelSight):
-        return RecentRecall(sight.count, (spec.views, spec.height, spec.width), np.dtype(np.uint8))
+        return PixelRecall(sight.count, (spec.views, spec.height, spec.width), np.dtype(np.uint8))
     return Recall(spec.n, sight.evidence, sight.marks)
 
 
@@ -114,8 +114,6 @@ class RecentRecall:
         image = observation["image"]
         assert isinstance(image, spaces.Box)
         low, high = min(0.0, float(image.low.min())), float(image.high.max())
-        if self.dtype == np.uint8:  # whatever the environment's own are
-            low, high = 0.0, 255.0
         channels = (self.count * self.shape[0], *self.shape[1:])
         images = spaces.Box(low, high, channels, self.dtype.type)
         commands = spaces.Box(_UNSEEN, 1.0, (self.count,), np.float32)
@@ -137,6 +135,24 @@ class RecentRecall:
         lanes, count, views, height, width = past.images.shape
         images = past.images.reshape(lanes, count * views, height, width).copy()
         return {**observation, "image": images, "command": past.commands.copy()}
+
+
+@dataclass(frozen=True)
+class PixelRecall(RecentRecall):
+    """The last images in eight bits, whatever the environment's are, and the steps left on one scale.
+
+    So agents meet one space under every budget.
+    """
+
+    def space(self, observation: spaces.Dict) -> spaces.Dict:
+        """Give images of 0 ... 255, and steps left of 0 ... 1."""
+        levels = spaces.Box(0, 255, self.shape, np.uint8)
+        steps_left = spaces.Box(0.0, 1.0, (1,), np.float32)
+        return super().space(spaces.Dict({**observation.spaces, "image": levels, "steps_left": steps_left}))
+
+    def tell(self, past: RecentLooks, observation: Observation) -> Observation:
+        """Return the images, their commands, the region, and the steps left over ten, at most 1."""
+        return super().tell(past, {**observation, "steps_left": _steps_left(observation)})
 
 
 class Recollection(NamedTuple):
@@ -253,15 +269,22 @@ class Recall:
             below = mark - np.where(past.seen, mark, -np.inf).max(axis=1, keepdims=True)
             for scale in _CONTRAST_BELOW:
                 parts.append(_about(index, np.where(past.seen, np.maximum(below / scale, -1.0), -1.0), -1.0))
-        steps_left = observation["steps_left"][:, 0].astype(np.float32) / _MANY_STEPS
+        steps_left = _steps_left(observation)[:, 0]
         region = observation["region"].astype(np.float32)
-        numbers = [index / (self.n - 1), np.minimum(steps_left, 1.0), region[:, 0], region[:, 1]]
+        numbers: list[npt.NDArray[Any]] = [index / (self.n - 1), steps_left, region[:, 0], region[:, 1]]
         parts += [_about(index, past.seen, -1.0), np.stack(numbers, axis=1).astype(np.float32)]
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def _index(self, observation: Observation) -> IntArray:
         """Return the index (N,) nearest to each command in force."""
         return np.rint(observation["command"][:, 0].astype(np.float64) * (self.n - 1)).astype(np.int64)
+
+
+def _steps_left(observation: Observation) -> Float32Array:
+    """Return the steps left (N, 1) as a share of many."""
+    left = observation["steps_left"].astype(np.float32) / np.float32(_MANY_STEPS)
+    share: Float32Array = np.minimum(left, np.float32(1.0))
+    return share
 
 
 def _about(index: IntArray, values: npt.NDArray[np.generic], nothing: float) -> Float32Array:

@@ -21,7 +21,7 @@ class SliceExtractor(BaseFeaturesExtractor):
     Parameters
     ----------
     observation_space : spaces.Dict
-        As :class:`afsim.envs.LastObservations` gives it: ``image`` (count V, H, W) uint8, at least 36 pixels high
+        As :class:`afsim.recollection.PixelRecall` has it: ``image`` (count V, H, W) uint8, at least 36 pixels high
         and wide, ``command`` (count,), ``region`` (2,), ``steps_left`` (1,).
     size : int
         How many numbers a slice becomes.
@@ -51,4 +51,4 @@ class SliceExtractor(BaseFeaturesExtractor):
         planes = with_planes(images, commands.flatten(), region.repeat_interleave(self._count, 0), 2)
         said = self.slice(planes).reshape(len(commands), self._count, -1)
         said = said * (commands >= 0.0)[:, :, None]
-        return torch.cat([said.flatten(1), commands, region, observations["steps_left"] / 10.0], dim=1)
+        return torch.cat([said.flatten(1), commands, region, observations["steps_left"]], dim=1)

@@ -158,8 +158,8 @@ class FeatureVector(_Remembering, gym.utils.RecordConstructorArgs):
     """What a sight takes from what has been seen in this episode.
 
     Of most it is a vector of features (D,) float32 in [-1, 1], for agents that do not learn from pixels; its parts
-    are told in :meth:`afsim.recollection.Recall.tell`. With ``pixels`` it is the last images, as
-    :class:`LastObservations` gives them, in eight bits whatever the environment's are.
+    are told in :meth:`afsim.recollection.Recall.tell`. With ``pixels`` it is the last images as
+    :class:`LastObservations` gives them, but for all environments alike (:class:`afsim.recollection.PixelRecall`).
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def config_of(folder: Path, **options: Any) -> TrainRlConfig:
     usual: dict[str, Any] = {
         "out": folder / "agent.zip",
         "sight": "pixels:2",
-        "steps": (3,),
+        "steps": (2, 3),
         "timesteps": 256,
         "lanes": 16,
         "validate_every": 128,
@@ -60,11 +60,17 @@ def test_the_sight_of_pixels_is_the_last_observations_in_eight_bits() -> None:
     one = FeatureVector(AutofocusEnv(stacks=stacks, image_kind="uint8"), "pixels:2")
     other = LastObservations(AutofocusEnv(stacks=stacks, image_kind="uint8"), 2)
     from_float = FeatureVector(AutofocusEnv(stacks=stacks), "pixels:2")
-    assert one.observation_space == other.observation_space
+    assert isinstance(one.observation_space, spaces.Dict)
+    assert isinstance(other.observation_space, spaces.Dict)
+    for name in ("image", "command", "region"):
+        assert one.observation_space[name] == other.observation_space[name]
     assert from_float.observation_space == one.observation_space
     returned = [env.reset(seed=5)[0] for env in (one, other, from_float)]
     for action in (3, 9, 4):
         for name, wanted in returned[1].items():
+            if name == "steps_left":
+                np.testing.assert_allclose(returned[0][name], wanted / 10)
+                continue
             np.testing.assert_array_equal(returned[0][name], wanted)
             # Pixels that lie between two levels may be rounded either way.
             apart = np.abs(returned[2][name].astype(np.float64) - wanted)
@@ -81,7 +87,7 @@ def test_the_network_takes_each_slice_alone_and_none_that_was_not_seen(views: in
             "image": spaces.Box(0, 255, (2 * views, 40, 48), np.uint8),
             "command": spaces.Box(-1.0, 1.0, (2,), np.float32),
             "region": spaces.Box(-1.0, 1.0, (2,), np.float32),
-            "steps_left": spaces.Box(0.0, 4.0, (1,), np.float32),
+            "steps_left": spaces.Box(0.0, 1.0, (1,), np.float32),
         }
     )
     torch.manual_seed(0)
@@ -91,7 +97,7 @@ def test_the_network_takes_each_slice_alone_and_none_that_was_not_seen(views: in
         "image": images.flatten(1, 2),
         "command": torch.tensor([[0.25, 0.5], [-1.0, 0.5], [0.5, 0.25]]),
         "region": torch.tensor([[0.1, -0.2]]).repeat(3, 1),
-        "steps_left": torch.full((3, 1), 4.0),
+        "steps_left": torch.full((3, 1), 0.4),
     }
     told = network(seen)
     assert told.shape == (3, network.features_dim) == (3, 21)
@@ -113,7 +119,7 @@ def test_in_its_seat_it_sees_what_it_learned_from(folder: Path) -> None:
     task = FocusTask(Camera(StackSet.open(folder / "validation")), budget=3, reward="none")
     arena = Arena(task.camera, starts=[0, 5, 11])
     episodes = arena.play(make(f"rl:{config.out}", task.spec), task)
-    plain = config_of(folder)
+    plain = config_of(folder, steps=(3,))
     env = plain.environment(plain.ground(folder / "validation"), 0, len(arena.stack))
     observation, _ = env.reset(seed=0, options={"stack": arena.stack, "start": arena.start})
     running, ends = np.ones(len(arena.stack), np.bool_), np.zeros(len(arena.stack))
