@@ -22,13 +22,18 @@ from afsim.recollection import AnyRecall, Recall
 _BUFFER_BYTES: Final = 2**29
 _MOST_TRANSITIONS: Final = 500_000
 
-_ROLLOUT: Final = 32
+AFTER_IMITATION: Final[Mapping[str, float]] = {"learning_rate": 5e-4, "ent_coef": 0.01}
+"""What is changed where PPO begins with an actor that knows the way: by smaller steps it forgets less of it."""
+
+# Enough steps of all lanes together; episodes are shorter than the least.
+_ROLLOUT: Final = 8192
+_MOST_STEPS, _LEAST_STEPS = 32, 8
 _BATCHES: Final = 4
 # An update from pixels takes long, and its activations much memory.
 _PIXEL_BATCH: Final = 256
 _ON_POLICY: Final[dict[str, Any]] = {
     "learning_rate": 1e-3,
-    "n_steps": _ROLLOUT,
+    "n_steps": _MOST_STEPS,
     "n_epochs": 4,
     "gamma": 1.0,
     "gae_lambda": 0.95,
@@ -62,7 +67,8 @@ def hyperparameters(
     """
     pixels = not isinstance(recall, Recall)
     if algorithm in ("ppo", "recurrent_ppo"):
-        rollout = min(_ROLLOUT, max(2, _BUFFER_BYTES // (_bytes(observation) * lanes)))
+        rollout = min(_MOST_STEPS, max(_LEAST_STEPS, _ROLLOUT // lanes))
+        rollout = max(2, min(rollout, _BUFFER_BYTES // (_bytes(observation) * lanes)))
         numbers = {**_ON_POLICY, "n_steps": rollout, "batch_size": max(2, lanes * rollout // _BATCHES)}
         if pixels:
             numbers |= {"n_epochs": 2, "batch_size": min(_PIXEL_BATCH, numbers["batch_size"])}

@@ -13,7 +13,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecMonitor
 
 from afsim.agentfile import Agent, AgentRecord, algorithm_class, finish, load_agent, save_agent
-from afsim.agentrecipe import agent_recipe, changes_of
+from afsim.agentrecipe import AFTER_IMITATION, agent_recipe, changes_of
 from afsim.checks import check_whole
 from afsim.envs import MixedVectorEnv
 from afsim.envs.sb3 import AutofocusVecEnv
@@ -178,7 +178,7 @@ class _Training:
         if not config.resume:
             env = config.environment(self.train, 0, config.lanes)
             recall = recall_of(self.train.sight, self.train.spec)
-            changes = changes_of(config.hyper)
+            changes = {**(AFTER_IMITATION if config.imitation else {}), **changes_of(config.hyper)}
             recipe = agent_recipe(config.algo, recall, env.single_observation_space, config.lanes, changes)
             model = kind(env=_for_sb3(env), seed=config.seed, device="cpu", tensorboard_log=logs, **recipe)
         else:
