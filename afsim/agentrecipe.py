@@ -22,7 +22,7 @@ from afsim.recollection import AnyRecall, Recall
 _BUFFER_BYTES: Final = 2**29
 _MOST_TRANSITIONS: Final = 500_000
 
-AFTER_IMITATION: Final[Mapping[str, float]] = {"learning_rate": 5e-4, "ent_coef": 0.01}
+AFTER_IMITATION: Final[Mapping[str, float]] = {"learning_rate": 3e-4, "ent_coef": 0.001}
 """What is changed where PPO begins with an actor that knows the way: by smaller steps it forgets less of it."""
 
 # Enough steps of all lanes together; episodes are shorter than the least.

@@ -25,8 +25,8 @@ IntArray = npt.NDArray[np.int64]
 _RATE: Final = 1e-3
 _ROLLOUT: Final = 8
 _EPOCHS: Final = 3
-# By what the logarithms of what it puts on moves are multiplied in the end. An agent is paid for moves that it draws,
-# but plays its best: drawn from beliefs to the fourth power, it is paid for nearly what it plays.
+# By what the logarithms of what it puts on moves are multiplied in the end. An agent is paid for moves that it
+# draws, but plays its best: drawn from beliefs to the fourth power, it is paid for nearly what it plays.
 _SHARPNESS: Final = 4.0
 # Most lanes go where the actor would; some near by, some anywhere, so that slices are seen of which it thinks
 # little: contrast can only be compared.
