@@ -158,6 +158,8 @@ class Arena:
         kept = ours is not None and self.camera.replays_exactly and task.spec.action_mode != "continuous"
         kept = kept and stack_bytes * len(self.camera.stacks) <= _MOST_KEPT_BYTES
         width = _LANES_OF_NUMBERS if kept else _LANES_OF_IMAGES
+        if ours is not None:  # whose memory may hold what it takes from slices
+            width = min(width, max(_LANES_OF_IMAGES, _MOST_HELD_BYTES // (4 * ours.feature_size)))
         if whole_stack:
             width = max(1, min(width, _MOST_HELD_BYTES // stack_bytes))
         parts = []

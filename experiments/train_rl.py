@@ -51,7 +51,8 @@ class TrainRlConfig:
     lens: str = "ideal"
     """Lens presets side by side (ideal+typical_phone), and in phases after each other (ideal/typical_phone)."""
     sensor: str = "none"
-    """Sensor presets, likewise; each with every lens. One phase, or as many as lenses have."""
+    """Sensor presets, likewise; each with every lens. One phase, or as many as lenses have. Features are taken once
+    for each of them."""
     steps: tuple[int, ...] = (1, 2, 3, 4, 6)
     """Budgets side by side: the agent sees how many steps are left, and plays them all."""
     reward: str = "success"
