@@ -2,8 +2,10 @@
 
 Whoever has recordings knows where the focus was, so the way there need not be found by trial: an actor is taught to
 move within one slice of it, in states that it wanders into by itself (Ross, Gordon and Bagnell, "A reduction of
-imitation learning and structured prediction to no-regret online learning", AISTATS 2011). What it puts on each move
-then tells how likely it holds the focus to be there; when to look again and when to declare is not taught.
+imitation learning and structured prediction to no-regret online learning", AISTATS 2011). While steps are left it is
+taught to go where it has not looked yet, unless it has looked all around the focus, so that it learns to be sure.
+What it puts on each move then tells how likely it holds the focus to be there; what sureness is worth, and hence
+when to declare, is for the reward to say.
 """
 
 from collections.abc import Callable
@@ -47,8 +49,9 @@ def teach(
 ) -> None:
     """Teach the actor of a PPO model the moves that end within one slice of the focus.
 
-    The loss is minus the logarithm of the probability that it puts on all these moves together. The optimiser is
-    its own (Adam, its rate falling from 1e-3 to 0); the critic is left as it is.
+    With the last step these are all such moves, before it those to indices that were not seen yet, where there are
+    any. The loss is minus the logarithm of the probability that it puts on all these moves together. The optimiser
+    is its own (Adam, its rate falling from 1e-3 to 0); the critic is left as it is.
 
     Parameters
     ----------
@@ -75,19 +78,23 @@ def teach(
     policy, draw = model.policy, np.random.default_rng(seed)
     optimizer = torch.optim.Adam(policy.parameters(), lr=_RATE)
     policy.set_training_mode(True)
+    budget = np.concatenate([np.full(each.num_envs, _budget(each)) for each in getattr(env, "parts", [env])])
+    seen = np.zeros((env.num_envs, (moves + 1) // 2), np.bool_)
     observation, info = env.reset(seed=seed)
     each = env.num_envs * _ROLLOUT
     for done in range(0, samples, each):
-        seen, wanted = [], []
+        told, wanted = [], []
         for _ in range(_ROLLOUT):
             now = obs_as_tensor(observation, policy.device)
-            seen.append(now)
-            wanted.append(_within(info, moves))
+            seen[info["step"] == 0] = False
+            seen[np.arange(env.num_envs), np.rint(info["command"]).astype(np.int64)] = True
+            told.append(now)
+            wanted.append(torch.as_tensor(wanted_moves(info, seen, info["step"] == budget - 1)))
             observation, _, _, _, info = env.step(_wander(policy, now, draw))
         optimizer.param_groups[0]["lr"] = _RATE * max(1.0 - done / samples, 0.0)
         for _ in range(_EPOCHS):
             for place in draw.permutation(_ROLLOUT):
-                loss = -torch.logsumexp(_log_shares(policy, seen[place]).where(wanted[place], -torch.inf), 1).mean()
+                loss = -torch.logsumexp(_log_shares(policy, told[place]).where(wanted[place], -torch.inf), 1).mean()
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -103,15 +110,34 @@ def _log_shares(policy: Any, observation: Any) -> Tensor:
     return logits
 
 
-def _within(info: dict[str, Any], moves: int) -> Tensor:
-    """Return the mask (N, 2n-1) of the moves that end within one slice of the focus, as far as the lens errs alike.
+def wanted_moves(
+    info: dict[str, Any], seen: npt.NDArray[np.bool_], last: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Return the mask (N, 2n-1) of the moves that are taught.
 
-    Where none does, because the lens is out of reach of it, of the one that ends nearest.
+    Parameters
+    ----------
+    info : dict of arrays (N,)
+        Of the environment: ``command`` and ``exact_error``. A lens is taken to err at the focus as it errs here; a
+        focus out of its reach is taken to be at the end.
+    seen : (N, n) bool
+        Which indices have been looked at.
+    last : (N,) bool
+        Where one step is left.
     """
-    last = (moves - 1) // 2
-    focus = np.clip(info["command"] - info["exact_error"], 0.0, float(last)) - info["command"]
-    off = np.abs(np.arange(-last, last + 1) - focus[:, None])
-    return torch.as_tensor(off <= _WITHIN)
+    n = seen.shape[1]
+    command = np.rint(info["command"]).astype(np.int64)
+    focus = np.clip(info["command"] - info["exact_error"], 0.0, n - 1.0)
+    near = np.abs(np.arange(n) - focus[:, None]) <= _WITHIN
+    unseen = near & ~seen
+    near = np.where((last | ~unseen.any(axis=1))[:, None], near, unseen)
+    moves = np.zeros((len(near), 3 * n - 2), np.bool_)
+    moves[:, n - 1 : 2 * n - 1] = near
+    return np.take_along_axis(moves, command[:, None] + np.arange(2 * n - 1), axis=1)
+
+
+def _budget(env: Any) -> int:
+    return int(env.unwrapped.task_spec.budget)
 
 
 def _wander(policy: Any, observation: Any, draw: np.random.Generator) -> IntArray:

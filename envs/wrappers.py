@@ -184,6 +184,9 @@ class VectorFeatureVector(_VectorRemembering):
 class RepeatDeclares(gym.Wrapper[dict[str, Any], Any, dict[str, Any], Any], gym.utils.RecordConstructorArgs):
     """Asking for the index that is in force declares the focus found; no action is for that alone.
 
+    With the last step nothing is declared, since the episode ends there anyway: an agent that is not sure stays
+    where it holds the focus to be, rather than go beside it so as not to be wrong.
+
     An agent that explores declares by itself once it knows where to go, whereas an action of its own, which ends
     most episodes badly at first, is unlearned before anything else is learned.
 
@@ -198,21 +201,21 @@ class RepeatDeclares(gym.Wrapper[dict[str, Any], Any, dict[str, Any], Any], gym.
         super().__init__(env)
         self._spec = _declaring(env)
         self.action_space = spaces.Discrete(self._spec.actions - 1)
-        self._command = np.zeros(1)
+        self._command, self._step = np.zeros(1), np.zeros(1, np.int64)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
         observation, info = self.env.reset(seed=seed, options=options)
-        self._command[0] = info["command"]
+        self._command[0], self._step[0] = info["command"], info["step"]
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Go to an index, or declare."""
-        [chosen] = _or_declares(self._spec, np.array([action]), self._command)
+        [chosen] = _or_declares(self._spec, np.array([action]), self._command, self._step)
         observation, reward, terminated, truncated, info = self.env.step(chosen)
-        self._command[0] = info["command"]
+        self._command[0], self._step[0] = info["command"], info["step"]
         return observation, reward, terminated, truncated, info
 
 
@@ -224,29 +227,32 @@ class VectorRepeatDeclares(VectorWrapper[Any, Any, Observation, Any, npt.NDArray
         self._spec = _declaring(env)
         self.single_action_space = spaces.Discrete(self._spec.actions - 1)
         self.action_space = batch_space(self.single_action_space, env.num_envs)
-        self._command = np.zeros(env.num_envs)
+        self._command, self._step = np.zeros(env.num_envs), np.zeros(env.num_envs, np.int64)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin episodes."""
         observation, info = self.env.reset(seed=seed, options=options)
         begun = info["_command"]
-        self._command[begun] = info["command"][begun]
+        self._command[begun], self._step[begun] = info["command"][begun], info["step"][begun]
         return observation, info
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Go to an index, or declare, in every lane."""
-        chosen = _or_declares(self._spec, np.asarray(actions), self._command)
+        chosen = _or_declares(self._spec, np.asarray(actions), self._command, self._step)
         observation, rewards, terminated, truncated, info = self.env.step(chosen)
-        self._command = info["command"].copy()
+        self._command, self._step = info["command"].copy(), info["step"].copy()
         return observation, rewards, terminated, truncated, info
 
 
 def _or_declares(
-    spec: TaskSpec, actions: npt.NDArray[np.generic], command: npt.NDArray[np.float64]
+    spec: TaskSpec, actions: npt.NDArray[np.generic], command: npt.NDArray[np.float64], step: IntArray
 ) -> npt.NDArray[np.generic]:
-    """Return the actions (N,), those that ask for the command in force replaced by the one that declares."""
+    """Return the actions (N,), those that ask for the command in force replaced by the one that declares.
+
+    Not so with the last step (N,) of the budget, counted from 0.
+    """
     wanted, _ = spec.decode(actions, command)
-    return np.where(wanted == command, spec.actions - 1, actions)
+    return np.where((wanted == command) & (step < spec.budget - 1), spec.actions - 1, actions)
 
 
 def _declaring(env: Any) -> TaskSpec:

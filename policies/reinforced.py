@@ -50,7 +50,7 @@ class Reinforced(FocusPolicy):
     """Move the lens as an agent does that was trained by ``afsim train rl``.
 
     It sees what the training environment shows: the recollection of its sight (:mod:`afsim.recollection`). Focused
-    where it asks for the index that is in force; it never fails by itself.
+    where it asks for the index that is in force before its last step; it never fails by itself.
 
     Attributes
     ----------
@@ -147,7 +147,9 @@ class Reinforced(FocusPolicy):
         wanted = np.clip(index + action - (self.spec.n - 1), 0, self.spec.n - 1)
         # Where it has declared it stays: there its episodes ended.
         wanted = np.where(memory.status == Status.FOCUSED, index, wanted)
-        declares = wanted == index
+        # Nothing is declared with the last step, as in its environment (afsim.envs.RepeatDeclares).
+        left = np.asarray(observation["steps_left"][:, 0], dtype=np.float32)
+        declares = (wanted == index) & ((left > 1.0) | (memory.status == Status.FOCUSED))
         status = np.where(declares, Status.FOCUSED, Status.SEARCHING).astype(np.int8)
         begun = np.ones(len(index), np.bool_)
         return wanted.astype(np.float64), ReinforcedMemory(status, declares.astype(np.float32), past, hidden, begun)

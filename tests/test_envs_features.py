@@ -136,6 +136,14 @@ def test_asking_for_the_index_in_force_declares(stacks: StackSet) -> None:
     assert env.step(5)[4]["declared"] is True
 
 
+def test_nothing_is_declared_with_the_last_step(stacks: StackSet) -> None:
+    env = RepeatDeclares(AutofocusEnv(stacks=stacks, steps=2, declare=True))
+    env.reset(seed=0, options={"stack": 2, "start": 5})
+    assert env.step(6)[2] is False
+    _, _, terminated, _, info = env.step(6)
+    assert (terminated, info["declared"], info["step"], info["position"]) == (True, False, 2, 6.0)
+
+
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 @pytest.mark.parametrize("actions", ["absolute", "relative"])
 def test_declaring_by_repetition_is_the_same_in_vectors(

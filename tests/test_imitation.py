@@ -15,7 +15,7 @@ from afsim.envs import AutofocusVectorEnv, VectorFeatureVector
 from afsim.envs.sb3 import AutofocusVecEnv
 from afsim.errors import AfsimError
 from afsim.featuretable import FeatureTable
-from afsim.imitation import _within, teach
+from afsim.imitation import teach, wanted_moves
 from afsim.stackset import StackSet
 from tests.conftest import make_stack
 
@@ -97,11 +97,25 @@ def test_the_same_seed_teaches_the_same(stacks: StackSet) -> None:
 def test_moves_are_taught_as_seen_from_the_command_of_an_erring_lens() -> None:
     # The lens is at 5, the focus at 8, the command was 3: three on from the command, whatever the lens made of it.
     info = {"command": np.array([3.0, 3.0, 10.0]), "exact_error": np.array([-3.0, 0.4, -5.0])}
-    allowed = [np.flatnonzero(row).tolist() for row in _within(info, 2 * N - 1).numpy()]
-    zero = N - 1
-    assert allowed[0] == [zero + 2, zero + 3, zero + 4]
-    assert allowed[1] == [zero - 1, zero]
-    assert allowed[2] == [zero, zero + 1, zero + 2]  # out of reach: about the last index
+    assert taught(info, [], last=True) == [[2, 3, 4], [-1, 0], [0, 1]]  # the third out of reach: about the end
+
+
+def test_before_the_last_step_what_was_not_seen_is_wanted() -> None:
+    info = {"command": np.array([4.0, 5.0, 5.0]), "exact_error": np.array([-1.0, 0.0, 0.0])}
+    seen = [(0, 4), (1, 5), (2, 4), (2, 5), (2, 6)]
+    assert taught(info, seen, last=False) == [[1, 2], [-1, 1], [-1, 0, 1]]  # the third has seen all around it
+    assert taught(info, seen, last=True) == [[0, 1, 2], [-1, 0, 1], [-1, 0, 1]]
+
+
+def taught(info: dict[str, Any], seen: list[tuple[int, int]], *, last: bool) -> list[list[int]]:
+    """Return the moves that are taught in each lane."""
+    lanes = len(info["command"])
+    looked = np.zeros((lanes, N), np.bool_)
+    for lane, index in seen:
+        looked[lane, index] = True
+    mask = wanted_moves(info, looked, np.full(lanes, last))
+    assert mask.shape == (lanes, 2 * N - 1)
+    return [(np.flatnonzero(row) - (N - 1)).tolist() for row in mask]
 
 
 def test_an_environment_of_other_spaces_is_refused(stacks: StackSet) -> None:
