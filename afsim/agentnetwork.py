@@ -1,6 +1,6 @@
 """The network of agents that see evidence: they begin by going where it points, and learn what to do otherwise."""
 
-from typing import Any
+from typing import Any, Final
 
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -9,28 +9,39 @@ from torch import Tensor
 
 from afsim.recollection import EVIDENCE_SCALE
 
+# Of what the vector tells: maps that go past the layers, numbers behind all maps, and which of them is urgency.
+_MAPS: Final = 4
+_NUMBERS: Final = 4
+_URGENCY: Final = -3
+
 
 class _BesideEvidence(MlpExtractor):
-    """SB3's layers; for the actor, the log-probabilities of the vector, of all looks and the last, go past them."""
+    """SB3's layers; past them, for the actor, go the vector's maps that its moves depend on one by one.
+
+    These are the log-probabilities of all looks and of the last, which indices were seen, and that times one over
+    the steps left: where to go, and whether to go where it was before.
+    """
 
     def __init__(self, *given: Any, reach: int, **options: Any) -> None:
         super().__init__(*given, **options)
         self.reach = reach
-        self.latent_dim_pi += 2 * reach
+        self.latent_dim_pi += _MAPS * reach
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the actor and what the critic go by."""
         return self.forward_actor(features), self.forward_critic(features)
 
     def forward_actor(self, features: Tensor) -> Tensor:
-        """Return what the layers make of the features, and the log-probabilities as they are."""
-        return torch.cat([super().forward_actor(features), features[:, self.reach : 3 * self.reach]], dim=1)
+        """Return what the layers make of the features, and the maps."""
+        evidence, seen = features[:, self.reach : 3 * self.reach], features[:, -_NUMBERS - self.reach : -_NUMBERS]
+        urgent = seen * features[:, _URGENCY, None]
+        return torch.cat([super().forward_actor(features), evidence, seen, urgent], dim=1)
 
 
 class EvidencePolicy(ActorCriticPolicy):
-    """Actor and critic for relative moves; the vector's second and third part are log-probabilities of each.
+    """Actor and critic for relative moves, of the vectors of :class:`afsim.recollection.Recall`.
 
-    At first the actor's logits are the mean of those log-probabilities, but for what little the untrained layers
+    At first the actor's logits are the mean of its log-probabilities, but for what little the untrained layers
     add: after one look it goes to an index as often as the evidence has the focus there, and stays, which declares,
     as often as it has it here.
     """
@@ -52,4 +63,4 @@ class EvidencePolicy(ActorCriticPolicy):
         assert isinstance(self.action_net, torch.nn.Linear)
         with torch.no_grad():
             half = EVIDENCE_SCALE / 2.0 * torch.eye(self._reach)
-            self.action_net.weight[:, -2 * self._reach :] = torch.cat([half, half], dim=1)
+            self.action_net.weight[:, -_MAPS * self._reach :] = torch.cat([half, half, 0 * half, 0 * half], dim=1)

@@ -2,10 +2,10 @@
 
 Whoever has recordings knows where the focus was, so the way there need not be found by trial: an actor is taught to
 move within one slice of it, in states that it wanders into by itself (Ross, Gordon and Bagnell, "A reduction of
-imitation learning and structured prediction to no-regret online learning", AISTATS 2011). While steps are left it is
-taught to go where it has not looked yet, unless it has looked all around the focus, so that it learns to be sure.
-What it puts on each move then tells how likely it holds the focus to be there; what sureness is worth, and hence
-when to declare, is for the reward to say.
+imitation learning and structured prediction to no-regret online learning", AISTATS 2011). While steps are left it
+is taught to go where it has not looked yet, unless it has looked all around the focus, so that it learns to be
+sure. What it puts on each move then tells how likely it holds the focus to be there; what sureness is worth, and
+hence when to declare, is for the reward to say.
 """
 
 from collections.abc import Callable

@@ -27,8 +27,6 @@ EVIDENCE_SCALE: Final = 20.0
 # Contrast is told twice. On bench-val the median slice lies 0.03 below the best where it is one slice from the
 # focus, 0.16 where it is three, and 1.2 where it is fifteen.
 _CONTRAST_BELOW: Final = (4.0, 0.2)
-# Steps left are told as a share of ten: searches are shorter, and every budget has the same scale.
-_MANY_STEPS: Final = 10.0
 # No command is below 0, so this one marks a place where nothing was seen yet.
 _UNSEEN: Final = -1.0
 
@@ -151,8 +149,8 @@ class PixelRecall(RecentRecall):
         return super().space(spaces.Dict({**observation.spaces, "image": levels, "steps_left": steps_left}))
 
     def tell(self, past: RecentLooks, observation: Observation) -> Observation:
-        """Return the images, their commands, the region, and the steps left over ten, at most 1."""
-        return super().tell(past, {**observation, "steps_left": _steps_left(observation)})
+        """Return the images, their commands, the region, and one over the steps left."""
+        return super().tell(past, {**observation, "steps_left": _urgency(observation)})
 
 
 class Recollection(NamedTuple):
@@ -251,7 +249,7 @@ class Recall:
         at all: where the sight has evidence, the probability of each index, its log-probability (over 20), and that
         from the last look alone; each mark, the contrast as a logarithm relative to the best seen, once over 4 and
         once over 0.2, at least -1, and -1 where nothing was seen; which indices were seen, -1 for those that there
-        are not. Then the index in force as a number, the steps left over ten, and the region's x and y.
+        are not. Then the index in force as a number, one over the steps left, and the region's x and y.
         """
         index, parts = self._index(observation), list[Float32Array]()
         if self.evidence:
@@ -269,9 +267,9 @@ class Recall:
             below = mark - np.where(past.seen, mark, -np.inf).max(axis=1, keepdims=True)
             for scale in _CONTRAST_BELOW:
                 parts.append(_about(index, np.where(past.seen, np.maximum(below / scale, -1.0), -1.0), -1.0))
-        steps_left = _steps_left(observation)[:, 0]
+        urgency = _urgency(observation)[:, 0]
         region = observation["region"].astype(np.float32)
-        numbers: list[npt.NDArray[Any]] = [index / (self.n - 1), steps_left, region[:, 0], region[:, 1]]
+        numbers: list[npt.NDArray[Any]] = [index / (self.n - 1), urgency, region[:, 0], region[:, 1]]
         parts += [_about(index, past.seen, -1.0), np.stack(numbers, axis=1).astype(np.float32)]
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
@@ -280,11 +278,10 @@ class Recall:
         return np.rint(observation["command"][:, 0].astype(np.float64) * (self.n - 1)).astype(np.int64)
 
 
-def _steps_left(observation: Observation) -> Float32Array:
-    """Return the steps left (N, 1) as a share of many."""
-    left = observation["steps_left"].astype(np.float32) / np.float32(_MANY_STEPS)
-    share: Float32Array = np.minimum(left, np.float32(1.0))
-    return share
+def _urgency(observation: Observation) -> Float32Array:
+    """Return one over the steps left (N, 1): what the last step asks for differs most from what all others do."""
+    left = np.maximum(observation["steps_left"].astype(np.float32), np.float32(1.0))
+    return np.reciprocal(left)
 
 
 def _about(index: IntArray, values: npt.NDArray[np.generic], nothing: float) -> Float32Array:

@@ -77,12 +77,13 @@ def test_contrast_is_told_relative_to_the_best_seen_and_lowest_where_nothing_was
 
 @pytest.mark.parametrize("recall", [NETWORK, CONTRAST])
 def test_the_vector_ends_with_where_the_lens_stands_and_what_is_left(recall: Recall) -> None:
-    vector = told(recall, saw(recall, (3, [-1.0] * recall.features)), 3, steps_left=25.0)
+    vector = told(recall, saw(recall, (3, [-1.0] * recall.features)), 3, steps_left=1.0)
     assert vector.shape == (recall.size,)
     assert vector.dtype == np.float32
     np.testing.assert_array_equal(vector[-REACH - 4 : -4], [-1, 0, 0, 0, 1, 0, -1, -1, -1])
     np.testing.assert_allclose(vector[-4:], [0.75, 1.0, 0.5, -0.25])
-    assert told(recall, saw(recall), 0, steps_left=4.0)[-3] == pytest.approx(0.4)
+    assert told(recall, saw(recall), 0, steps_left=4.0)[-3] == 0.25
+    assert told(recall, saw(recall), 0, steps_left=0.0)[-3] == 1.0  # after the last
 
 
 def test_lanes_do_not_touch_each_other_and_what_was_is_left_as_it_was() -> None:
