@@ -153,7 +153,7 @@ def test_every_algorithm_trains_and_plays(folder: Path, algorithm: str) -> None:
 
 
 def test_validation_is_the_same_each_time_and_knows_a_perfect_agent(folder: Path) -> None:
-    config = config_of(folder, steps=(2,), reward="success,step=0.1")
+    config = config_of(folder, steps=(3,), reward="success,step=0.1")
     ground = config.ground(folder / "validation")
     env = config.environment(ground, 0, 40)
 
