@@ -9,7 +9,7 @@ PYTHON ?= python3
 PIP_FLAGS ?=
 
 # Yardsticks, searches, and the trained networks that come with afsim.
-POLICIES := stay,random,fixed,hill_climb,bayesian,learned-i1,learned-d1,learned-d1-2step,learned_bayesian,sweep,oracle
+POLICIES := stay,random,fixed,hill_climb,bayesian,learned-i1,learned-d1,learned-d1-2step,learned_bayesian,rl,sweep,oracle
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
