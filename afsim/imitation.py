@@ -19,8 +19,8 @@ from stable_baselines3.common.utils import obs_as_tensor
 from torch import Tensor
 
 from afsim.errors import AfsimError
+from afsim.rewards import WITHIN
 
-FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 # All by trials on bench-train from ``network``, judged on bench-val.
@@ -35,8 +35,6 @@ _SHARPNESS: Final = 4.0
 _NEAR: Final = 0.3
 _ANYWHERE: Final = 0.1
 _NEARLY: Final = 3
-# As the reward ``hit`` and ``info["success"]`` have it.
-_WITHIN: Final = 1.0
 
 
 def teach(
@@ -128,7 +126,7 @@ def wanted_moves(
     n = seen.shape[1]
     command = np.rint(info["command"]).astype(np.int64)
     focus = np.clip(info["command"] - info["exact_error"], 0.0, n - 1.0)
-    near = np.abs(np.arange(n) - focus[:, None]) <= _WITHIN
+    near = np.abs(np.arange(n) - focus[:, None]) <= WITHIN
     unseen = near & ~seen
     near = np.where((last | ~unseen.any(axis=1))[:, None], near, unseen)
     moves = np.zeros((len(near), 3 * n - 2), np.bool_)

@@ -15,8 +15,8 @@ from afsim.options import from_text
 
 FloatArray = npt.NDArray[np.float64]
 
-# As in the reinforcement learning of autofocus, and as ``info["success"]`` has it.
-_WITHIN: Final = 1.0
+WITHIN: Final = 1.0
+"""Success, in slices of the exact truth, as in the reinforcement learning of autofocus and ``info["success"]``."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +124,11 @@ def pay_lanes(
         if approach > 0.0:
             was = abs(before[i]["position"] - truth[before[i]["stack"]])
             rewards[i] += approach * ((was - distance) / (n - 1))
-        if done and distance <= _WITHIN:
+        if done and distance <= WITHIN:
             rewards[i] += hit
             if says:
                 rewards[i] += declared
-        if says and not distance <= _WITHIN:
+        if says and not distance <= WITHIN:
             rewards[i] -= wrong
         if step > 0.0:
             rewards[i] -= step * (after[i]["step"] - before[i]["step"])

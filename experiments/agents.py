@@ -7,7 +7,7 @@ A policy that knows how to stop takes fewer steps than its budget, so policies a
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -28,6 +28,7 @@ from afsim.options import command_line
 from afsim.plots import COLOURS, DASHES, STYLE, save
 from afsim.policies import make
 from afsim.policy import Status
+from afsim.rewards import WITHIN
 from afsim.rollout import Arena, Episodes
 from afsim.rows import number
 from afsim.stackset import StackSet
@@ -37,8 +38,6 @@ from afsim.task import FocusTask
 
 FloatArray = npt.NDArray[np.float64]
 Row = dict[str, object]
-
-_WITHIN: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def _row(
     lens: str, name: str, budget: int, episodes: Episodes, error: FloatArray, first: FloatArray, stacks: StackSet
 ) -> Row:
     scenes = [stacks.scenes[i] for i in episodes.stack]
-    hit, says = error <= _WITHIN, episodes.status[:, -1] == Status.FOCUSED
+    hit, says = error <= WITHIN, episodes.status[:, -1] == Status.FOCUSED
     bounds = {"exact_mae": mean_interval(error, scenes), "difference": mean_interval(first - error, scenes)}
     row: Row = {
         "lens": lens,
@@ -225,7 +224,7 @@ def draw_moves(episodes: dict[str, Episodes], stacks: StackSet) -> Figure:
             shown = place.imshow(mean, origin="lower", cmap="RdBu_r", vmin=-(n - 1), vmax=n - 1, aspect="equal")
             place.set(xlabel="start index", ylabel="index in focus", title=lens)
             said = (played.status == Status.FOCUSED)[:, 1:]
-            good = said & (np.abs(exact_errors(played, stacks)) <= _WITHIN)[:, None]
+            good = said & (np.abs(exact_errors(played, stacks)) <= WITHIN)[:, None]
             steps = np.arange(1, said.shape[1] + 1)
             below = axes[1, column]
             below.plot(steps, said.mean(axis=0), marker="o", markersize=3, color=COLOURS[0], label="declared")

@@ -7,7 +7,7 @@ median of the others; every finished training lies in the study, an SQLite file.
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -140,28 +140,18 @@ def _train(config: SearchRlConfig, study: "Study", trial: "Trial") -> float:
 
 def _propose(trial: "Trial", algorithm: str, fixed: Mapping[str, float]) -> dict[str, float]:
     """Return the numbers that are not fixed."""
-    numbers: dict[str, float] = {}
-
-    def propose(name: str, low: float, high: float, *, log: bool = False) -> None:
-        if name not in fixed:
-            whole = isinstance(low, int) and not log
-            numbers[name] = (
-                trial.suggest_int(name, int(low), int(high))
-                if whole
-                else trial.suggest_float(name, low, high, log=log)
-            )
-
-    propose("learning_rate", 1e-4, 3e-3, log=True)
+    draws: dict[str, Callable[[], float]] = {
+        "learning_rate": lambda: trial.suggest_float("learning_rate", 1e-4, 3e-3, log=True),
+    }
     if algorithm in ("ppo", "recurrent_ppo"):
-        propose("ent_coef", 1e-4, 3e-2, log=True)
-        propose("gae_lambda", 0.8, 1.0)
-        propose("n_epochs", 1, 8)
+        draws["ent_coef"] = lambda: trial.suggest_float("ent_coef", 1e-4, 3e-2, log=True)
+        draws["gae_lambda"] = lambda: trial.suggest_float("gae_lambda", 0.8, 1.0)
+        draws["n_epochs"] = lambda: trial.suggest_int("n_epochs", 1, 8)
     else:
-        propose("exploration_fraction", 0.1, 0.5)
-        propose("gradient_steps", 1, 4)
-    if "units" not in fixed:
-        numbers["units"] = trial.suggest_categorical("units", (64, 128, 256))
-    return numbers
+        draws["exploration_fraction"] = lambda: trial.suggest_float("exploration_fraction", 0.1, 0.5)
+        draws["gradient_steps"] = lambda: trial.suggest_int("gradient_steps", 1, 4)
+    draws["units"] = lambda: trial.suggest_categorical("units", (64, 128, 256))
+    return {name: draw() for name, draw in draws.items() if name not in fixed}
 
 
 def main(config: SearchRlConfig) -> int:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -112,9 +113,9 @@ def _phases(text: str) -> list[list[str]]:
 class _Watch(BaseCallback):
     """Validates as training goes on, keeps the best agent and a checkpoint, and moves the bar."""
 
-    def __init__(self, training: "_Training", env: MixedVectorEnv, bar: Progress, task: TaskID) -> None:
+    def __init__(self, training: "_Training", bar: Progress, task: TaskID) -> None:
         super().__init__()
-        self._training, self._env, self._bar, self._task = training, env, bar, task
+        self._training, self._bar, self._task = training, bar, task
 
     def _on_step(self) -> bool:
         self._bar.update(self._task, completed=self.num_timesteps)
@@ -124,7 +125,7 @@ class _Watch(BaseCallback):
         # At a rollout's start everything collected has been learned from.
         every, rows = self._training.config.validate_every, self._training.rows
         if self.num_timesteps // every > (int(rows[-1]["timesteps"]) // every if rows else 0):
-            found = self._training.note(self.model, self._env)
+            found = self._training.note(self.model)
             for name, value in found.items():
                 self.logger.record(f"validation/{name}", value)
             self._bar.update(self._task, description=f"{found['success']:.3f} in focus, {found['steps']:.2f} steps")
@@ -158,9 +159,14 @@ class _Training:
             metrics=dict(metrics),
         )
 
-    def note(self, model: Any, env: MixedVectorEnv) -> dict[str, float]:
+    @cached_property
+    def validating(self) -> MixedVectorEnv:
+        """What the agent is judged in: the last phase on the validation set."""
+        return self.config.environment(self.validation, len(self.config.phases) - 1, _VALIDATION_LANES)
+
+    def note(self, model: Any) -> dict[str, float]:
         """Validate; store the log, a checkpoint, and the agent if it is the best so far."""
-        found = validate(model, env)
+        found = validate(model, self.validating)
         best = max((row["return"] for row in self.rows), default=-math.inf)
         self.rows.append({"timesteps": float(model.num_timesteps), **found})
         save_agent(Agent(model, self.record(found)), self.checkpoint)
@@ -202,11 +208,11 @@ class _Training:
 
     def imitate(self, model: Any, bar: Progress, task: TaskID) -> None:
         """Teach a new model where the focus is; a checkpoint is stored after it."""
-        config, last = self.config, len(self.config.phases) - 1
+        config = self.config
         bar.update(task, description="imitation", total=config.imitation)
-        env = config.environment(self.train, last, config.lanes, declare=False)
+        env = config.environment(self.train, len(config.phases) - 1, config.lanes, declare=False)
         teach(model, env, config.imitation, seed=config.seed, advance=lambda samples: bar.advance(task, samples))
-        self.note(model, config.environment(self.validation, last, _VALIDATION_LANES))
+        self.note(model)
 
 
 def _for_sb3(env: MixedVectorEnv) -> VecMonitor:
@@ -224,23 +230,23 @@ def run(config: TrainRlConfig, *, judge: Judge = lambda rows: None) -> Agent:
         raise AfsimError(f"{config.validation} has other slices or views than {config.stacks}")
     training = _Training(config, train, validation, judge)
     model = training.begin()
-    last = len(config.phases) - 1
+    phases = len(config.phases)
     with progress(shown=not config.quiet) as bar:
         task = bar.add_task("training", total=config.timesteps)
         if config.imitation and not training.rows:
             training.imitate(model, bar, task)
         bar.update(task, total=config.timesteps, completed=model.num_timesteps)
-        for phase in range(last + 1):
-            until = config.timesteps * (phase + 1) // (last + 1)
+        for phase in range(phases):
+            until = config.timesteps * (phase + 1) // phases
             if model.num_timesteps >= until:
                 continue
             env = config.environment(train, phase, config.lanes)
             env.reset(seed=config.seed + model.num_timesteps)
             model.set_env(_for_sb3(env))
-            watch = _Watch(training, config.environment(validation, last, _VALIDATION_LANES), bar, task)
+            watch = _Watch(training, bar, task)
             model.learn(until - model.num_timesteps, callback=watch, reset_num_timesteps=model.num_timesteps == 0)
         if not training.rows or training.rows[-1]["timesteps"] < model.num_timesteps:
-            training.note(model, config.environment(validation, last, _VALIDATION_LANES))
+            training.note(model)
     agent = finish(load_agent(config.out))
     save_agent(agent, config.out)
     training.checkpoint.unlink(missing_ok=True)

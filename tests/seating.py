@@ -29,6 +29,7 @@ from afsim.policies.reinforced import Reinforced
 from afsim.policies.text import split_policy
 from afsim.policy import FocusPolicy
 from afsim.recollection import Recall
+from afsim.rollout import Arena
 from afsim.task import TaskSpec
 
 
@@ -71,6 +72,19 @@ def tiny_agent(n: int, views: int, algorithm: str = "ppo") -> Path:
     path = Path(_folder().name) / f"agent-{n}-{views}-{algorithm}.zip"
     save_agent(Agent(model, AgentRecord(algorithm, sight, n, views, "none", 0)), path)
     return path
+
+
+def ends_in(env: Any, agent: Agent, arena: Arena) -> Any:
+    """Return where an agent ends in a vector environment, one lane for each (stack, start) of an arena."""
+    observation, _ = env.reset(seed=0, options={"stack": arena.stack, "start": arena.start})
+    running, ends = np.ones(len(arena.stack), np.bool_), np.zeros(len(arena.stack))
+    while running.any():
+        observation, _, done, _, info = env.step(agent.model.predict(observation, deterministic=True)[0])
+        ending = running & done
+        if ending.any():
+            ends[ending] = info["final_info"]["position"][ending]
+        running &= ~done
+    return ends
 
 
 class _Nothing(gym.Env[Any, Any]):

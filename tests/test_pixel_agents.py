@@ -22,6 +22,7 @@ from afsim.sliceextractor import SliceExtractor
 from afsim.stackset import StackSet
 from afsim.task import FocusTask
 from tests.conftest import make_stack
+from tests.seating import ends_in
 from tests.test_agentfile import CONTRIBUTED
 
 LAST = 11
@@ -121,14 +122,7 @@ def test_in_its_seat_it_sees_what_it_learned_from(folder: Path) -> None:
     episodes = arena.play(make(f"rl:{config.out}", task.spec), task)
     plain = config_of(folder, steps=(3,))
     env = plain.environment(plain.ground(folder / "validation"), 0, len(arena.stack))
-    observation, _ = env.reset(seed=0, options={"stack": arena.stack, "start": arena.start})
-    running, ends = np.ones(len(arena.stack), np.bool_), np.zeros(len(arena.stack))
-    while running.any():
-        observation, _, done, _, info = env.step(agent.model.predict(observation, deterministic=True)[0])
-        ending = running & done
-        if ending.any():
-            ends[ending] = info["final_info"]["position"][ending]
-        running &= ~done
+    ends = ends_in(env, agent, arena)
     # Of rounding to eight bits: an action that is as good as another may turn.
     assert np.mean(episodes.positions[:, -1] == ends) > 0.9
     assert len(np.unique(ends)) > 1

@@ -19,6 +19,7 @@ from afsim.rollout import Arena
 from afsim.stackset import StackSet
 from afsim.task import FocusTask
 from tests.conftest import make_stack
+from tests.seating import ends_in
 from tests.test_agentfile import CONTRIBUTED
 
 
@@ -82,14 +83,7 @@ def test_in_its_seat_it_plays_as_in_its_environment(folder: Path, trained: Path)
     agent = load_agent(trained)
     config = config_of(folder)
     env = config.environment(config.ground(folder / "validation"), 0, len(arena.stack))
-    observation, _ = env.reset(seed=0, options={"stack": arena.stack, "start": arena.start})
-    running, ends = np.ones(len(arena.stack), np.bool_), np.zeros(len(arena.stack))
-    while running.any():
-        observation, _, done, _, info = env.step(agent.model.predict(observation, deterministic=True)[0])
-        ending = running & done
-        if ending.any():
-            ends[ending] = info["final_info"]["position"][ending]
-        running &= ~done
+    ends = ends_in(env, agent, arena)
     np.testing.assert_array_equal(episodes.positions[:, -1], ends)
     success = np.abs(episodes.positions[:, -1] - stacks.truth[episodes.stack]) <= 1
     assert success.mean() > 0.35
