@@ -207,6 +207,13 @@ def _play(words: list[str]) -> int:
     return run(_parse(PlayConfig, "play", words))
 
 
+def _cockpit(words: list[str]) -> int:
+    """Sit at the lens in a browser page, beside policies that play the same episode."""
+    from afsim.cockpit.server import CockpitConfig, main
+
+    return main(_parse(CockpitConfig, "cockpit", words))
+
+
 def _trace(words: list[str]) -> int:
     """Look at one episode step by step, as a picture or film, and fork it with another policy."""
     from afsim.experiments.trace_command import TraceConfig, main
@@ -215,7 +222,7 @@ def _trace(words: list[str]) -> int:
 
 
 def _bench(words: list[str]) -> int:
-    """Measure speed as ratios in one run: environments; or 'bench measures', 'rollout', 'networks', 'rl'."""
+    """Measure speed, as ratios in one run: environments; or measures, rollout, networks, rl, cockpit."""
     if words and words[0] in BENCHES:
         return _named("bench", BENCHES, words)
     from afsim.experiments.bench import BenchConfig, run
@@ -259,6 +266,7 @@ _COMMANDS = {
     "train": _train,
     "search": _search,
     "export": _export,
+    "cockpit": _cockpit,
     "play": _play,
     "trace": _trace,
     "study": _study,

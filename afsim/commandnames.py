@@ -28,6 +28,7 @@ BENCHES: Final[Mapping[str, Named]] = {
     "rollout": Named("experiments.bench_rollout", "RolloutConfig", "run"),
     "networks": Named("experiments.bench_networks", "NetworksConfig", "run"),
     "rl": Named("experiments.bench_rl", "RlConfig", "run"),
+    "cockpit": Named("cockpit.bench", "CockpitBenchConfig", "run"),
 }
 """What is measured besides the environments."""
 STUDIES: Final[Mapping[str, Named]] = {

@@ -107,9 +107,15 @@ def slices_to_show(n: int, columns: int, best: int | None) -> list[int]:
     return [int(k) for k in slices]
 
 
-def display_curve(images: Image) -> Image:
-    """Return linear images (any shape) as 0 ... 1 for display: cut at the percentiles 0.5 and 99.5, square root."""
+def display_range(images: Image) -> tuple[float, float]:
+    """Return the signals that are shown as black and as white: the percentiles 0.5 and 99.5 of linear images."""
     low, high = np.percentile(images, _PERCENTILES)
+    return float(low), float(high)
+
+
+def display_curve(images: Image, shown_range: tuple[float, float] | None = None) -> Image:
+    """Return linear images as 0 ... 1 for display: cut at a range (by default their own), square root."""
+    low, high = shown_range or display_range(images)
     shown = np.sqrt(np.clip((images - low) / max(high - low, 1e-9), 0.0, 1.0))
     return np.asarray(shown, dtype=np.float32)
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,12 @@ from afsim.contactsheet import display_curve
 from afsim.errors import AfsimError
 from afsim.keys import lane_keys
 from afsim.lens import make_lens
-from afsim.measures import mean_local_norm_dist_sq
 from afsim.sensor import make_sensor
 from afsim.stack import Image
 from afsim.stackset import StackSet
 from afsim.task import FocusTask, TaskState
 from afsim.taskspec import make_timing
+from afsim.trace import Trace, by_hand, opening
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -75,38 +75,29 @@ class PlayConfig:
     terminal: bool = False
 
 
-class Look(NamedTuple):
-    """What is seen in one state: the green image (H, W), normalised, and its contrast."""
-
-    state: TaskState
-    image: Image
-    contrast: float
-
-
 @dataclass(frozen=True, eq=False)
 class Game:
     """One episode in the hands of a person. A value: every key gives another game.
 
     Attributes
     ----------
-    task : FocusTask
-        Of one lane, absolute actions, with declaring.
-    looks : tuple of Look
-        From the start slice to the present one; what was undone is not among them.
+    trace : Trace
+        From the start slice to the present one, of a task with declaring; what was undone is not in it.
     undone : int
         How many moves were taken back, which no other policy may.
     abandoned : bool
         Whether the player quit.
     """
 
-    task: FocusTask
-    looks: tuple[Look, ...]
+    trace: Trace
     undone: int = 0
     abandoned: bool = False
 
     @classmethod
     def begin(cls, config: PlayConfig, stacks: StackSet) -> Self:
         """Start the game that ``config`` describes on ``stacks``.
+
+        The lens, drift and noise are those that policies meet at the same stack, start and seed.
 
         Raises
         ------
@@ -117,13 +108,18 @@ class Game:
         timing = make_timing(config.timing)
         task = FocusTask(camera, budget=config.steps, declare=True, reward="none", timing=timing)
         stack = find_stack(stacks, config.stack)
-        state = task.reset(lane_keys(config.seed, [0]), stack=stack, start=config.start)
-        return cls(task, (_look(task, state),))
+        drawn = task.reset(lane_keys(config.seed, [0]), stack=stack, start=config.start).lanes[0]
+        return cls(opening(task, int(drawn["stack"]), int(drawn["start"]), config.seed))
+
+    @property
+    def task(self) -> FocusTask:
+        """The game's rules."""
+        return self.trace.task
 
     @property
     def state(self) -> TaskState:
         """The present state, of one lane."""
-        return self.looks[-1].state
+        return self.trace.moments[-1].state
 
     @property
     def command(self) -> int:
@@ -148,11 +144,11 @@ class Game:
         if key == "q":
             return replace(self, abandoned=True)
         if key == "u":
-            if len(self.looks) == 1:
+            if len(self.trace.moments) == 1:
                 return "there is no move to undo"
-            return replace(self, looks=self.looks[:-1], undone=self.undone + 1)
+            return replace(self, trace=self.trace.until(len(self.trace.moments) - 2), undone=self.undone + 1)
         if key == "d":
-            return self._step(self.command, declare=True)
+            return replace(self, trace=by_hand(self.trace, None))
         last = self.task.spec.n - 1
         if key in _SHIFTS:
             target = min(max(self.command + _SHIFTS[key], 0), last)
@@ -164,25 +160,19 @@ class Game:
             return f"there is no index {target}; expected 0 ... {last}"
         if target == self.command:
             return f"the lens is at index {target} already; d declares it focused"
-        return self._step(target)
-
-    def _step(self, command: int, *, declare: bool = False) -> "Game":
-        current = self.state.lanes["command"]
-        action = self.task.spec.encode(np.array([command], dtype=np.float64), current, np.array([declare]))
-        state, _ = self.task.step(self.state, action)
-        return replace(self, looks=(*self.looks, _look(self.task, state)))
+        return replace(self, trace=by_hand(self.trace, target))
 
     # ------------------------------------------------------------------ what is shown
     def picture(self) -> Image:
         """Return the present image (H, W) as 0 ... 1 for display; all images seen share one range of grey."""
-        shown = display_curve(np.stack([look.image for look in self.looks]))
+        shown = display_curve(np.stack([moment.image.mean(axis=0) for moment in self.trace.moments]))
         return np.asarray(shown[-1])
 
     def sharpness(self) -> FloatArray:
         """Return the contrast (n,) seen at each index relative to the best seen so far, NaN where not seen."""
         seen = np.full(self.task.spec.n, np.nan)
-        for look in self.looks:
-            seen[int(look.state.lanes[0]["command"])] = look.contrast
+        for moment in self.trace.moments:
+            seen[int(moment.state.lanes[0]["command"])] = moment.contrast
         best = np.nanmax(seen)
         return seen / best if best > 0 else np.where(np.isnan(seen), np.nan, 1.0)
 
@@ -242,11 +232,6 @@ def find_stack(stacks: StackSet, wanted: int | str | None) -> int | None:
             )
         return names.index(wanted)
     return wanted
-
-
-def _look(task: FocusTask, state: TaskState) -> Look:
-    image = np.asarray(task.observe(state)["image"][0].mean(axis=0), dtype=np.float32)
-    return Look(state, image, float(mean_local_norm_dist_sq(image)))
 
 
 def _number(value: float, form: str) -> str:

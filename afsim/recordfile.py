@@ -41,23 +41,28 @@ class RecordFormat:
         path = Path(path)
         if path.is_dir():
             raise StoreError(f"{path} is a folder; expected a file to write a {self.what} to")
-        text = json.dumps({"format": self.name, "version": self.version, **record}, indent=indent)
         try:
             with staged_files(path.parent) as folder:
-                (folder / path.name).write_text(text + "\n", encoding="utf-8")
+                (folder / path.name).write_text(self.text(record, indent=indent), encoding="utf-8")
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error}") from error
 
+    def text(self, record: Mapping[str, object], *, indent: int | None = None) -> str:
+        """Return what a file of plain JSON values holds."""
+        return json.dumps({"format": self.name, "version": self.version, **record}, indent=indent) + "\n"
+
     @contextmanager
-    def reading(self, path: str | Path) -> Iterator[dict[str, Any]]:
+    def reading(self, path: str | Path, content: bytes | None = None) -> Iterator[dict[str, Any]]:
         """Yield what a file holds; what the block then finds missing or wrong is told as damage to the file.
+
+        With ``content``, that is what it holds, and ``path`` is only its name.
 
         Raises
         ------
         StoreError
             Where the file is missing, is none, is damaged, or a newer version wrote it.
         """
-        record = self._read(Path(path))
+        record = self._read(Path(path), content)
         try:
             yield record
         except KeyError as error:
@@ -65,9 +70,9 @@ class RecordFormat:
         except (TypeError, ValueError) as error:
             raise StoreError(f"{path} is damaged: {error}") from error
 
-    def _read(self, path: Path) -> dict[str, Any]:
+    def _read(self, path: Path, content: bytes | None) -> dict[str, Any]:
         try:
-            record = json.loads(path.read_text("utf-8"))
+            record = json.loads((path.read_bytes() if content is None else content).decode("utf-8"))
         except FileNotFoundError:
             raise StoreError(f"{path}: there is no such file; '{self.made_by}' makes a {self.what}") from None
         except (UnicodeDecodeError, json.JSONDecodeError, OSError) as error:

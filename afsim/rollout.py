@@ -92,23 +92,31 @@ class Arena:
         What is seen.
     starts : sequence of int, optional
         Start indices; all n by default.
+    stacks : sequence of int, optional
+        Which recordings; all by default. Their episodes are the same as among all.
     seed : int
         Of the lanes' keys, 0 or more.
 
     Raises
     ------
     AfsimError
-        For starts that are no indices, or a seed out of range.
+        For starts or stacks that are no indices, or a seed out of range.
     """
 
-    def __init__(self, camera: Camera, *, starts: npt.ArrayLike | None = None, seed: int = 0) -> None:
-        n, count = camera.stacks.n, len(camera.stacks)
-        every = np.arange(n) if starts is None else np.asarray(starts, dtype=np.int64)
-        if every.size == 0 or every.min() < 0 or every.max() >= n:
-            raise AfsimError(f"starts must be indices in 0 ... {n - 1}, got {every.tolist()}")
+    def __init__(
+        self,
+        camera: Camera,
+        *,
+        starts: npt.ArrayLike | None = None,
+        stacks: npt.ArrayLike | None = None,
+        seed: int = 0,
+    ) -> None:
+        n = camera.stacks.n
+        every, chosen = _indices(starts, n, "starts"), _indices(stacks, len(camera.stacks), "stacks")
         self.camera = camera
-        self.stack = np.repeat(np.arange(count), len(every))
-        self.start = np.tile(every, count)
+        self.stack = np.repeat(chosen, len(every))
+        self.start = np.tile(every, len(chosen))
+        self._of_all_stacks = stacks is None
         self.keys = lane_keys(seed, self.stack * n + self.start)
         self._tables: dict[object, Features] = {}
 
@@ -156,6 +164,8 @@ class Arena:
         # Features are kept of whole indices, where continuous commands need not lead.
         stack_bytes = 4 * task.spec.n * (1 if ours is None else ours.feature_size)
         kept = ours is not None and self.camera.replays_exactly and task.spec.action_mode != "continuous"
+        # A table has the slices of all stacks, of which some would be taken in vain.
+        kept = kept and self._of_all_stacks
         kept = kept and stack_bytes * len(self.camera.stacks) <= _MOST_KEPT_BYTES
         width = _LANES_OF_NUMBERS if kept else _LANES_OF_IMAGES
         if ours is not None:  # whose memory may hold what it takes from slices
@@ -244,6 +254,14 @@ class Arena:
         record = trace.record(sweep, state, memory, n + 1)
         # One prediction, whatever it took to see everything; the start slice is seen again on the way.
         return {**record, "length": np.ones_like(record["length"]), "observations": np.full(len(lanes), n)}
+
+
+def _indices(wanted: npt.ArrayLike | None, count: int, what: str) -> IntArray:
+    """Return the indices that are wanted of ``count``, all by default, or raise for what is none."""
+    chosen = np.arange(count) if wanted is None else np.asarray(wanted, dtype=np.int64)
+    if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= count:
+        raise AfsimError(f"{what} must be indices in 0 ... {count - 1}, got {chosen.tolist()}")
+    return chosen
 
 
 def _foreign(policy: Predictor) -> Callable[[FocusTask, TaskState], tuple[Any, Any]]:

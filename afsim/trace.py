@@ -106,6 +106,12 @@ class Trace:
         label = int(self.task.camera.stacks.best_index[self.stack])
         return label if label >= 0 else None
 
+    def until(self, step: int) -> "Trace":
+        """Return the episode up to a step, at which nothing is decided yet."""
+        moment = self.moments[step]._replace(features=None, memory=None)
+        forked_at = self.forked_at if self.forked_at is not None and self.forked_at < step else None
+        return Trace(self.task, (*self.moments[:step], moment), forked_at=forked_at)
+
     def belief(self, step: int) -> FloatArray | None:
         """Return how likely the policy holds each index (n,), having decided at ``step``; None if it does not say.
 
@@ -135,6 +141,47 @@ class Trace:
 
 
 # ---------------------------------------------------------------------- playing
+def opening(task: FocusTask, stack: int, start: int, seed: int = 0) -> Trace:
+    """Return an episode before its first move: the lens stands at the start, and nothing is decided.
+
+    Parameters
+    ----------
+    task, stack, start, seed
+        As :func:`record` takes them.
+
+    Raises
+    ------
+    AfsimError
+        For a stack, start or seed that does not exist.
+    """
+    # Negative numbers are no lane; the task names them better.
+    key = lane_keys(seed, [max(stack * task.spec.n + start, 0)])
+    state = task.reset(key, stack=stack, start=start)
+    return Trace(task, (_moment(state, _look(task, state), None, None),))
+
+
+def by_hand(trace: Trace, command: int | None) -> Trace:
+    """Return an episode with one more move, to an index; None declares that the focus is where it stands.
+
+    Raises
+    ------
+    AfsimError
+        For an index that does not exist, an episode that is over, or a game in which nobody declares.
+    """
+    task, last = trace.task, trace.moments[-1]
+    if last.state.lanes["done"][0]:
+        raise AfsimError("the episode is over: no move is left")
+    if command is not None and not 0 <= command < task.spec.n:
+        raise AfsimError(f"there is no index {command}; expected 0 ... {task.spec.n - 1}")
+    if command is None and not task.spec.declare:
+        raise AfsimError("this game has no action that declares the focus; make its task with declare=True")
+    current = last.state.lanes["command"]
+    target = current if command is None else np.array([command], dtype=np.float64)
+    state, _ = task.step(last.state, task.spec.encode(target, current, np.array([command is None])))
+    moments = (*trace.moments[:-1], last._replace(features=None, memory=None))
+    return Trace(task, (*moments, _moment(state, _look(task, state), None, None)), forked_at=trace.forked_at)
+
+
 def record(task: FocusTask, policy: Predictor, stack: int, start: int, seed: int = 0) -> Trace:
     """Let a policy play one episode and keep everything seen.
 
@@ -155,9 +202,7 @@ def record(task: FocusTask, policy: Predictor, stack: int, start: int, seed: int
     AfsimError
         For a stack, start or seed that does not exist.
     """
-    # Negative numbers are no lane; the task names them better.
-    key = lane_keys(seed, [max(stack * task.spec.n + start, 0)])
-    state = task.reset(key, stack=stack, start=start)
+    state = opening(task, stack, start, seed).moments[0].state
     if sweeps(policy):
         return Trace(task, _sweep(policy, task, state), whole_stack=True)
     return Trace(task, _play(policy, task, state, _first_memory(policy, task, state)))
@@ -171,7 +216,8 @@ def fork(trace: Trace, step: int, policy: Predictor, *, shown: bool = True) -> T
     trace : Trace
         The episode, which stays as it is.
     step : int
-        From which the policy decides: 0 ... T - 1.
+        From which the policy decides: any at which the episode was not over, so also the present one of an episode
+        that is played by hand.
     policy : Predictor
         As in :func:`record`. A whole-stack policy begins its sweep there.
     shown : bool
@@ -184,9 +230,11 @@ def fork(trace: Trace, step: int, policy: Predictor, *, shown: bool = True) -> T
     AfsimError
         For a step at which nothing was decided, or from which no move is left.
     """
-    last = len(trace.moments) - 2
+    last = len(trace.moments) - (2 if trace.lanes["done"][-1] else 1)
     if not 0 <= step <= last:
-        raise AfsimError(f"an episode of {last + 1} moves can be forked at steps 0 ... {last}, got {step}")
+        raise AfsimError(
+            f"an episode of {len(trace.moments) - 1} moves can be forked at steps 0 ... {last}, got {step}"
+        )
     task, past, state = trace.task, trace.moments[:step], trace.moments[step].state
     if sweeps(policy):
         return Trace(task, (*past, *_sweep(policy, task, state)), whole_stack=True, forked_at=step)
@@ -195,11 +243,42 @@ def fork(trace: Trace, step: int, policy: Predictor, *, shown: bool = True) -> T
             f"no move is left at step {step} of a sweep: its game has {task.spec.budget} steps, so a policy can go "
             f"on from steps 0 ... {task.spec.budget - 1}"
         )
-    memory, is_first = _first_memory(policy, task, state), True
-    for moment in past if shown else ():
-        _, _, memory = _decide(policy, task, moment.state, moment.image, memory, is_first)
-        is_first = False
-    return Trace(task, (*past, *_play(policy, task, state, memory, is_first)), forked_at=step)
+    memory = _first_memory(policy, task, state)
+    if shown:
+        memory = _shown(policy, task, past, memory)
+    return Trace(task, (*past, *_play(policy, task, state, memory, not (shown and past))), forked_at=step)
+
+
+def consult(trace: Trace, policy: Predictor) -> tuple[Trace, int]:
+    """Ask a policy what it would do where an episode stands, having been shown what was seen.
+
+    Returns
+    -------
+    Trace
+        The same episode; its last moment has what the policy took from the image, and remembers.
+    int
+        The index to which it would go.
+
+    Raises
+    ------
+    AfsimError
+        For an episode that is over, or a policy that predicts from the whole stack.
+    """
+    if sweeps(policy) or trace.lanes["done"][-1]:
+        raise AfsimError("expected an episode that is not over, and a policy that decides slice by slice")
+    task, past, last = trace.task, trace.moments[:-1], trace.moments[-1]
+    memory = _shown(policy, task, past, _first_memory(policy, task, last.state))
+    action, features, memory = _decide(policy, task, last.state, last.image, memory, not past)
+    command, _ = task.spec.decode(action, last.state.lanes["command"])
+    asked = Trace(task, (*past, last._replace(features=features, memory=memory)), forked_at=trace.forked_at)
+    return asked, round(float(command[0]))
+
+
+def _shown(policy: Predictor, task: FocusTask, past: tuple[Moment, ...], memory: Any) -> Any:
+    """Return what a policy remembers that was shown what was seen, its own decisions being passed over."""
+    for i, moment in enumerate(past):
+        _, _, memory = _decide(policy, task, moment.state, moment.image, memory, i == 0)
+    return memory
 
 
 def sweeps(policy: Predictor) -> bool:

@@ -24,7 +24,7 @@ IntArray = npt.NDArray[np.int64]
 # Exact errors in slices where a colour ends; in the middle what is in focus.
 _BOUNDS: Final = (-48, -16, -8, -4, -2, -1, 1, 2, 4, 8, 16, 48)
 # Okabe and Ito (2008).
-_FATES: Final = {
+FATES: Final = {
     Fate.IN_FOCUS: ("#f2f2f2", "in focus (within 1)"),
     Fate.NEAR: ("#c9c9c9", "near (within 2)"),
     Fate.FAILED: ("#56B4E9", "failed, and says so"),
@@ -32,6 +32,7 @@ _FATES: Final = {
     Fate.CYCLE: ("#CC79A7", "in a cycle"),
     Fate.WRONG: ("#D55E00", "focused, but wrong"),
 }
+"""The colour of each fate, and its name."""
 _TRUTH: Final = "#009E73"
 _DPI: Final = 130
 _COLUMNS: Final = 4
@@ -76,13 +77,13 @@ def draw_map(mapped: Mapped, stacks: StackSet) -> Figure:
         image = _show(left, error, colours, BoundaryNorm(_BOUNDS, colours.N), stacks.truth[order])
         bar = figure.colorbar(image, cax=scale, orientation="horizontal", ticks=_BOUNDS)
         bar.set_label("exact error in slices (negative: too far)")
-        fates = ListedColormap([colour for colour, _ in _FATES.values()])
-        _show(right, fate, fates, BoundaryNorm(np.arange(len(_FATES) + 1) - 0.5, len(_FATES)), stacks.truth[order])
+        fates = ListedColormap([colour for colour, _ in FATES.values()])
+        _show(right, fate, fates, BoundaryNorm(np.arange(len(FATES) + 1) - 0.5, len(FATES)), stacks.truth[order])
         left.set_ylabel("start index")
         right.tick_params(labelleft=False)
         key.set_axis_off()
         patches = [
-            Patch(facecolor=_FATES[fate][0], edgecolor="#888888", label=_share(mapped, fate)) for fate in Fate
+            Patch(facecolor=FATES[fate][0], edgecolor="#888888", label=_share(mapped, fate)) for fate in Fate
         ]
         key.legend(handles=patches, loc="upper center", ncols=2, fontsize=8, borderaxespad=0.0)
         figure.suptitle(_title(mapped), x=0.01, ha="left", fontsize=10)
@@ -101,7 +102,7 @@ def _show(
 
 
 def _share(mapped: Mapped, fate: Fate) -> str:
-    return f"{_FATES[fate][1]}: {100.0 * (mapped.ends.fate == fate).mean():.1f} %"
+    return f"{FATES[fate][1]}: {100.0 * (mapped.ends.fate == fate).mean():.1f} %"
 
 
 def _title(mapped: Mapped) -> str:
@@ -126,14 +127,15 @@ def draw_scenes(mapped: Mapped, stacks: StackSet, chosen: IntArray, *, step: int
             axes.set_visible(False)
         figure.supxlabel("steps", fontsize=9)
         figure.supylabel("index of the lens", fontsize=9)
-        handles = [Patch(facecolor=_line_colour(fate), label=text) for fate, (_, text) in _FATES.items()]
+        handles = [Patch(facecolor=line_colour(fate), label=text) for fate, (_, text) in FATES.items()]
         figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=8)
     return figure
 
 
-def _line_colour(fate: Fate) -> str:
+def line_colour(fate: Fate) -> str:
+    """Return the colour in which a fate is drawn as a line."""
     # What is pale on a map is darker as a line.
-    return {Fate.IN_FOCUS: "#b0b0b0", Fate.NEAR: "#707070"}.get(fate, _FATES[fate][0])
+    return {Fate.IN_FOCUS: "#b0b0b0", Fate.NEAR: "#707070"}.get(fate, FATES[fate][0])
 
 
 def _draw_searches(axes: Axes, mapped: Mapped, stack: int, stacks: StackSet, step: int | None) -> None:
@@ -144,8 +146,8 @@ def _draw_searches(axes: Axes, mapped: Mapped, stack: int, stacks: StackSet, ste
     for i in own[np.argsort(ends.fate[own], kind="stable")]:
         fate = Fate(int(ends.fate[i]))
         positions = episodes.positions[i, shown]
-        axes.plot(np.arange(len(positions)), positions, color=_line_colour(fate), linewidth=0.7, alpha=0.8)
-        axes.plot(len(positions) - 1, positions[-1], ".", color=_line_colour(fate), markersize=4)
+        axes.plot(np.arange(len(positions)), positions, color=line_colour(fate), linewidth=0.7, alpha=0.8)
+        axes.plot(len(positions) - 1, positions[-1], ".", color=line_colour(fate), markersize=4)
     axes.axhline(stacks.truth[stack], color=_TRUTH, linewidth=1.2, zorder=3)
     axes.set(xlim=(-0.3, last + 0.3), ylim=(-1.0, stacks.n))
     inside = float((ends.fate[own] == Fate.IN_FOCUS).mean())

@@ -26,7 +26,7 @@ from afsim.policies.reinforced import Reinforced
 from afsim.policies.section_search import Fibonacci, GoldenSection
 from afsim.policies.ssd_disparity import SsdDisparity
 from afsim.policies.stay import Stay
-from afsim.policies.text import known_options, read_options, split_policy
+from afsim.policies.text import file_options, known_options, read_options, split_policy
 from afsim.policies.zncc_disparity import ZnccDisparity
 from afsim.policy import FocusPolicy
 from afsim.task import TaskSpec
@@ -86,19 +86,39 @@ def make(name: str, spec: TaskSpec, **options: Any) -> FocusPolicy:
     UnsuitableError
         For a task that lacks what the policy requires.
     """
+    kind, told = _read(name)
+    known = known_options(kind)
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of policy {split_policy(name).name!r}", option, known)
+    return kind(spec, **{**told, **options})
+
+
+def files_of(name: str) -> list[str]:
+    """Return the files that a policy's text names, its inner policy's too: none where it plays what is shipped.
+
+    Raises
+    ------
+    AfsimError
+        As :func:`make`, for the text.
+    """
+    kind, told = _read(name)
+    files = [str(told[option]) for option in file_options(kind) if told.get(option) is not None]
+    inner = told.get("inner")
+    return files + (files_of(inner) if isinstance(inner, str) else [])
+
+
+def _read(name: str) -> tuple[type[FocusPolicy], dict[str, Any]]:
+    """Return the class that a policy's text names, and its options."""
     base, choice, written = split_policy(name)
     if base not in POLICIES:
         raise unknown("policy", base, POLICIES)
     kind = POLICIES[base]
-    known = known_options(kind)
-    for option in options:
-        if option not in known:
-            raise unknown(f"option of policy {base!r}", option, known)
     chosen, told = kind.from_choice(choice) if choice else {}, read_options(base, kind, written)
     for option in chosen:
         if option in told:
             raise AfsimError(f"option {option!r} of policy {base!r}: expected once, got it twice in {name!r}")
-    return kind(spec, **{**chosen, **told, **options})
+    return kind, {**chosen, **told}
 
 
 __all__ = [
@@ -132,5 +152,6 @@ __all__ = [
     "SsdDisparity",
     "Stay",
     "ZnccDisparity",
+    "files_of",
     "make",
 ]

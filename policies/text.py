@@ -47,6 +47,11 @@ def known_options(kind: type[FocusPolicy]) -> dict[str, Any]:
     return {each.name: each.type for each in fields(kind) if each.name != "spec"}
 
 
+def file_options(kind: type[FocusPolicy]) -> list[str]:
+    """Return the options of a policy that name files: texts that may be None, which is the shipped file."""
+    return [option for option, of_type in known_options(kind).items() if of_type == str | None]
+
+
 def read_options(name: str, kind: type[FocusPolicy], written: Mapping[str, str]) -> dict[str, Any]:
     """Return options as values of their fields' types.
 

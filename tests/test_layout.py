@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "afsim.envs": {"afsim"},
     "afsim.policies": {"afsim"},
     "afsim.experiments": {"afsim", "afsim.envs", "afsim.policies"},
+    "afsim.cockpit": {"afsim", "afsim.policies", "afsim.experiments"},
 }
 
 # The commands may import from all folders, but only inside functions.
