@@ -1,4 +1,5 @@
 # make compare   compare the policies on the embedded demo set (into out/compare)
+# make cockpit   sit at the lens: a page in the browser, on the embedded demo set
 # make test      run the tests
 # make check     formatting, lint and types
 # The first of them makes .venv and needs the network; from then on nothing is fetched until what is needed changes.
@@ -15,10 +16,13 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
 INSTALLED := .venv/installed
 
-.PHONY: compare test check
+.PHONY: compare cockpit test check
 
 compare: $(INSTALLED)
 	$(BIN)/afsim compare --policies $(POLICIES) --out out/compare
+
+cockpit: $(INSTALLED)
+	$(BIN)/afsim cockpit
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2

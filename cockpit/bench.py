@@ -10,6 +10,7 @@ from rich.table import Table
 
 from afsim.checks import check_whole
 from afsim.cockpit.browser import opened_browser, served
+from afsim.staging import staged_files
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -56,6 +57,11 @@ async (seconds) => {
 # Sweeps: the only policies that move at every frame for one and a half seconds.
 _SWEEPS: Final = ("sweep", "sweep:sum_modified_laplacian", "sweep:laplacian_energy")
 
+_PICTURED: Final = (
+    "stack=5&start=40&lens=typical_phone&sensor=indoor&steps=8&line=you+30+18+12"
+    "&line=hill_climb+*4&line=bayesian+*3&line=learned-d1+*2"
+)
+
 
 @dataclass(frozen=True)
 class CockpitBenchConfig:
@@ -69,6 +75,8 @@ class CockpitBenchConfig:
     """How often a key is pressed."""
     plays: int = 3
     """How often the policies play."""
+    picture: Path | None = None
+    """Where to keep a screenshot (.png) of the page in the middle of an episode."""
 
 
 def measure(config: CockpitBenchConfig) -> dict[str, float]:
@@ -94,6 +102,8 @@ def measure(config: CockpitBenchConfig) -> dict[str, float]:
         page.wait_for_selector("[data-testid=stack-0]")
         times = np.array(page.evaluate(_KEYS, config.keys))
         rates = [_frames_per_second(page, address) for _ in range(config.plays)]
+        if config.picture is not None:
+            _photograph(page, address, config.picture)
     return {
         "load_s": float(np.median(loads)),
         "load_worst_s": max(loads),
@@ -118,6 +128,17 @@ def _frames_per_second(page: "Page", address: str) -> float:
     page.wait_for_selector("[data-testid=stack-0]")
     seen = page.evaluate(_PLAY, 3)
     return float((min(seen["counts"]) - 1) / seen["seconds"])
+
+
+def _photograph(page: "Page", address: str, path: Path) -> None:
+    """Take a picture of the page, in the middle of an episode that several play."""
+    page.set_viewport_size({"width": 1280, "height": 840})
+    _load_seconds(page, f"{address}?{_PICTURED}")
+    page.wait_for_selector("[data-testid=stack-0]")
+    page.wait_for_selector("[data-testid=hand-advice]:has-text('likeliest')")
+    page.wait_for_timeout(1000)
+    with staged_files(path.parent) as folder:
+        page.screenshot(path=folder / path.name)
 
 
 def run(config: CockpitBenchConfig) -> int:

@@ -57,7 +57,8 @@ def line_chart(
         How far apart the views of the slices seen are.
     """
     rows = ["contrast"]
-    curve = line.trace.curve / contrast_unit(line.trace) if board.revealed else np.zeros(0)
+    whole = board.yours.trace  # of all lines, one knows the whole curve: its slices take megabytes
+    curve = whole.curve / contrast_unit(whole) if board.revealed else np.zeros(0)
     series = [_contrast(board, line), _points("line", "whole curve", _pairs(curve), REFERENCE, 0, size=0)]
     if disparity is not None:
         series.append(_points("scatter", "disparity in px", list(disparity), _DISPARITY, len(rows), size=8))
@@ -80,7 +81,11 @@ def _contrast(board: Board, line: Line) -> Options:
     """Return the contrast seen: where the lens was told to be, or, once the truth is shown, where it was."""
     trace, steps = line.trace, range(line.step + 1)
     lanes = trace.lanes["position" if board.revealed else "command"]
-    best = contrast_unit(trace) if board.revealed else max(trace.moments[step].contrast for step in steps) or 1.0
+    best = (
+        contrast_unit(board.yours.trace)
+        if board.revealed
+        else max(trace.moments[step].contrast for step in steps) or 1.0
+    )
     data: list[Any] = []
     for step in sorted(steps, key=lambda step: (float(lanes[step]), step)):
         point: Options = {"value": [_short(lanes[step]), _short(trace.moments[step].contrast / best)]}

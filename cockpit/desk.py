@@ -17,10 +17,10 @@ TICKS: Final = 60
 """A second, while policies play: two for each frame of a 30 fps camera, so that none is missed."""
 SPEEDS: Final = {1.0: "real time", 0.5: "half", 0.2: "a fifth", 0.1: "a tenth"}
 """How fast simulated time passes."""
-# Charts are drawn anew at most so often while playing: the eye follows the pictures.
-_CHART_SECONDS: Final = 0.2
-# After a move by hand, the picture is painted before the charts are drawn.
-_CHARTS_LATER: Final = 0.06
+# Words and charts are told anew at most so often while playing: the eye follows the pictures.
+_CHART_SECONDS: Final = 0.25
+# After a move by hand, the picture is painted before words and charts are told.
+_CHARTS_LATER: Final = 0.05
 
 
 class Desk:
@@ -34,7 +34,7 @@ class Desk:
     Attributes
     ----------
     parts : list of callable
-        Told, after every change, to show the session as it stands; with whether to draw charts, too.
+        Told, after every change, to show the session as it stands; whether only pictures, or words and charts too.
     playing, speed, clock
         Whether policies play by themselves, how fast, and the simulated time in milliseconds.
     """
@@ -46,6 +46,7 @@ class Desk:
         self.playing, self.speed, self.clock = False, 1.0, 0.0
         self.said: Callable[[str], object] = lambda message: None
         self._lock = asyncio.Lock()
+        self._timer = ui.timer(1.0 / TICKS, self.tick, active=False)
         self._last = self._drawn = 0.0
         self._changes = 0
 
@@ -58,8 +59,8 @@ class Desk:
     async def act(self, change: Callable[[], object], *, quick: bool = False) -> bool:
         """Make a change to the session, after those that are under way, and show it; tell whether it was made.
 
-        It runs in a thread, so that nobody waits, unless it is ``quick``: a move by hand. Then pictures and words
-        come first, and charts once no other quick change has followed.
+        It runs in a thread, so that nobody waits, unless it is ``quick``: a move by hand. Then pictures come first,
+        and words and charts once no other quick change has followed.
         """
         async with self._lock:
             try:
@@ -139,7 +140,7 @@ class Desk:
         if not self.playing and self.board.at_rest:
             self.say("no policy has a move left: add one, or begin a new episode")
             return
-        self.playing = not self.playing
+        self.playing = self._timer.active = not self.playing
         self.clock, self._last = self.board.now(), time.monotonic()
         self.refresh()
 
@@ -156,7 +157,8 @@ class Desk:
         charts = now - self._drawn >= _CHART_SECONDS
         self._drawn = now if charts else self._drawn
         if after.at_rest:
-            self.playing, charts = False, True
+            self.playing = self._timer.active = False
+            charts = True
         self.refresh(charts=charts)
 
     def later(self, job: Callable[[], object], then: Callable[[object], None]) -> None:

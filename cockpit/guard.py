@@ -7,11 +7,12 @@ rule), and a foreign name that resolves to this machine (DNS rebinding) could re
 import ipaddress
 import socket
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 def own_names(host: str, more: Iterable[str] = ()) -> frozenset[str]:
@@ -37,15 +38,21 @@ class Guard:
     ----------
     app : ASGI application
         What is guarded.
-    names : frozenset of str
-        Of :func:`own_names`.
+    host : str
+        The address at which it is served.
+    names : iterable of str
+        Further names under which it may be asked for. Where it is served to more than this machine, any address in
+        numbers is one, too: a foreign name can be made to lead here, but not a foreign number.
     """
 
-    def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
-        self._app, self._names = app, names
+    def __init__(self, app: "ASGIApp", host: str, names: Iterable[str] = ()) -> None:
+        self._app, self._names, self._public = app, own_names(host, names), not is_loopback(host)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Pass on what may come in."""
+        from starlette.datastructures import Headers
+        from starlette.responses import PlainTextResponse
+
         refusal = self._refusal(Headers(scope=scope)) if scope["type"] in ("http", "websocket") else ""
         if not refusal:
             try:
@@ -60,12 +67,21 @@ class Guard:
         else:
             await PlainTextResponse(refusal, status_code=403)(scope, receive, send)
 
-    def _refusal(self, headers: Headers) -> str:
+    def _refusal(self, headers: "Headers") -> str:
         """Return why a request is refused, or nothing."""
         host = headers.get("host", "")
-        if (urlsplit(f"//{host}").hostname or "").lower() not in self._names:
+        name = (urlsplit(f"//{host}").hostname or "").lower()
+        if name not in self._names and not (self._public and _is_address(name)):
             return f"the cockpit does not go by the name {host!r}; start it with --names to add one"
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             return f"the cockpit takes nothing from the foreign origin {origin!r}"
         return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

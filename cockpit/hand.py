@@ -29,7 +29,6 @@ class HandPanel:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._told: tuple[object, ...] = ()
-        self._drawn: tuple[object, ...] = ()
         self._measured: dict[int, tuple[Image, PatchDisparity | None]] = {}
         with ui.element("section").classes("hand").props('aria-label="Your camera"'):
             with ui.element("div").classes("hand-eye"):
@@ -125,18 +124,17 @@ class HandPanel:
 
     # ------------------------------------------------------------------ showing
     def refresh(self, charted: bool) -> None:
-        """Show your line as it stands: first the patch, and the charts where it is time for them."""
+        """Show your line as it stands: what it sees, and, where it is time for them, words and charts."""
         board, session = self._desk.board, self._desk.session
         self._patch.show(board.yours)
         now = (board.yours, board.revealed, board.undone, session.view, session.zoom)
-        if now != self._told:
-            self._told = now
-            self._tell(board)
-        if charted and now != self._drawn:
-            self._drawn = now
-            self._draw(board)
-            if board.yours.by_hand and not board.yours.over:
-                self._desk.later(lambda: advice(board), lambda found: self._advise(board, found))
+        if not charted or now == self._told:
+            return
+        self._told = now
+        self._tell(board)
+        self._draw(board)
+        if board.yours.by_hand and not board.yours.over:
+            self._desk.later(lambda: advice(board), lambda found: self._advise(board, found))
 
     def _tell(self, board: Board) -> None:
         session, line, last = self._desk.session, board.yours, board.task.spec.n - 1

@@ -24,7 +24,6 @@ class LinePanel:
     def __init__(self, desk: Desk, which: int) -> None:
         self._desk, self._which = desk, which
         self._told: tuple[Line, bool] | None = None
-        self._drawn: tuple[Line, bool] | None = None
         with ui.element("section").classes("line").props(f'aria-label="Line {which}" data-testid=line-{which}'):
             with ui.row().classes("items-center no-wrap w-full gap-1"):
                 self._name = ui.label().classes("name grow").props(f"data-testid=line-{which}-name")
@@ -63,18 +62,17 @@ class LinePanel:
         await self._desk.play_on(lambda board: board.removed(self._which))
 
     def show(self, board: Board, line: Line, charted: bool) -> None:
-        """Show a line as it stands."""
+        """Show a line as it stands: what it sees, and, where it is time for them, words and charts."""
         self._patch.show(line)
-        if (line, board.revealed) != self._told:
-            self._told = (line, board.revealed)
-            self._name.set_text(line.name)
-            self._stands.set_text(words.stands(line))
-            self._decides.set_text(words.decides(line))
-            self._error.set_text(words.error_words(board, line))
-        if charted and (line, board.revealed) != self._drawn:
-            self._drawn = (line, board.revealed)
-            belief = None if line.by_hand or not line.trace.believes else _believed(line)
-            self._chart.show(charts.line_chart(board, line, _HEIGHT, belief=belief))
+        if not charted or self._told == (line, board.revealed):
+            return
+        self._told = (line, board.revealed)
+        self._name.set_text(line.name)
+        self._stands.set_text(words.stands(line))
+        self._decides.set_text(words.decides(line))
+        self._error.set_text(words.error_words(board, line))
+        belief = None if line.by_hand or not line.trace.believes else _believed(line)
+        self._chart.show(charts.line_chart(board, line, _HEIGHT, belief=belief))
 
 
 class LinePanels:

@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from afsim.cockpit.guard import own_names
 from afsim.cockpit.opened import Opened
 from afsim.cockpit.server import CockpitConfig, first_setup, listen, make_app, make_server
-from afsim.errors import AfsimError
+from afsim.errors import AfsimError, unknown
 from afsim.stackset import StackSet
 
 if TYPE_CHECKING:
     import uvicorn
 
 _HOST: Final = "127.0.0.1"
+_NAMES: Final = ("localhost", "127.0.0.1")
 _START_SECONDS: Final = 30.0
+
+# The one of this process: NiceGUI has one application a process.
+_SHOWN: "list[Frame]" = []
 
 
 class Frame:
@@ -46,6 +49,7 @@ def show(
     policies: Sequence[str] = (),
     *,
     height: int = 820,
+    host: str = "localhost",
     config: CockpitConfig | None = None,
 ) -> Frame:
     """Serve a cockpit on this machine and return its frame, which a notebook shows. Once a process.
@@ -58,16 +62,23 @@ def show(
         Policies besides those of the registry.
     height : int
         Of the frame in pixels.
+    host : {"localhost", "127.0.0.1"}
+        As the address of the notebook itself has it: browsers that keep other sites from storing anything also
+        keep a frame of another site from working.
     config : CockpitConfig, optional
         What pages begin with.
 
     Raises
     ------
     AfsimError
-        Where NiceGUI is missing, or the server does not start.
+        Where NiceGUI is missing, the server does not start, or this process serves one already.
     """
+    if host not in _NAMES:
+        raise unknown("host", host, _NAMES)
+    if _SHOWN:
+        raise AfsimError(f"this process serves a cockpit already, at {_SHOWN[0].address}: show that frame again")
     opened = Opened(sets, policies)
-    app = make_app(opened, first_setup(config or CockpitConfig(), opened), own_names(_HOST))
+    app = make_app(opened, first_setup(config or CockpitConfig(), opened), _HOST)
     listener, server = listen(_HOST, 0), make_server(app)
     port = listener.getsockname()[1]
     threading.Thread(target=server.run, args=([listener],), name="afsim cockpit", daemon=True).start()
@@ -76,4 +87,5 @@ def show(
         if time.monotonic() > deadline:
             raise AfsimError(f"the cockpit did not start on {_HOST}:{port} within {_START_SECONDS:.0f} s")
         time.sleep(0.02)
-    return Frame(f"http://{_HOST}:{port}/", height, server)
+    _SHOWN.append(Frame(f"http://{host}:{port}/", height, server))
+    return _SHOWN[0]

@@ -8,7 +8,7 @@ from nicegui import events, ui
 
 from afsim.cockpit.board import Board
 from afsim.cockpit.controls import button
-from afsim.cockpit.desk import SPEEDS, TICKS, Desk
+from afsim.cockpit.desk import SPEEDS, Desk
 from afsim.cockpit.hand import HandPanel
 from afsim.cockpit.lines import LinePanels
 from afsim.cockpit.section_camera import CameraSection
@@ -22,7 +22,7 @@ from afsim.cockpit.style import BLUE, CSS, GREEN, HEAD, VERMILION
 KEYS: Final = {
     "← →": "move the lens by one index",
     "↓ ↑": "move the lens by five",
-    "G": "go to an index: type it, Enter",
+    "G": "go to an index: type it, Enter; Escape leaves the field",
     "U": "undo the last move",
     "D": "declare the focus",
     "R": "show the truth",
@@ -92,7 +92,6 @@ class Page:
             for key, meaning in KEYS.items():
                 ui.label(f"{key}: {meaning}")
         ui.keyboard(on_key=self._key, repeating=False, ignore=["input", "textarea", "select"])
-        ui.timer(1.0 / TICKS, desk.tick)
         desk.parts.append(self._refresh)
         desk.refresh()
         if message:
@@ -233,8 +232,9 @@ class Page:
 
     # ------------------------------------------------------------------ showing
     def _refresh(self, charted: bool) -> None:
-        desk, board = self._desk, self._desk.board
-        setup = board.setup
+        desk, board, setup = self._desk, self._desk.board, self._desk.board.setup
+        if not charted:
+            return
         told = f"{board.stack_name} of {setup.stacks}, from index {setup.start}, m = {setup.steps}"
         self._where.set_text(f"{told}; lens {setup.lens}, sensor {setup.sensor}")
         self._play.set_icon("pause" if desk.playing else "play_arrow")

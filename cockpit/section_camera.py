@@ -6,7 +6,7 @@ from typing import Any
 
 from nicegui import events, ui
 
-from afsim.cockpit.controls import number
+from afsim.cockpit.controls import button, number
 from afsim.cockpit.desk import Desk
 from afsim.cockpit.presets import KINDS, Field, as_text, changed, fields_of, preset_of
 from afsim.options import convert
@@ -28,6 +28,7 @@ class CameraSection:
                 self._presets[kind].props(f"dense outlined data-testid={kind}").classes("field wide")
                 self._presets[kind].on_value_change(self._choose(kind))
             self._breathing = number("Breathing gain", "breathing", self._breathe, min=0, step=0.5)
+            button("Reset", "Presets without changes", self._reset, name="reset-camera")
         self._text = ui.label().classes("small mono").props("data-testid=camera-text")
         for kind in KINDS:
             with (
@@ -46,6 +47,12 @@ class CameraSection:
         setup = replace(self._desk.board.setup, **{kind: text})  # type: ignore[arg-type]  # all three are str
         if not await self._desk.act(lambda: self._desk.session.change(setup)):
             self._fill()
+
+    async def _reset(self) -> None:
+        now = self._desk.board.setup
+        presets = {kind: preset_of(getattr(now, kind)) for kind in KINDS}
+        setup = replace(now, **presets, breathing=1.0)  # type: ignore[arg-type]  # the presets are str
+        await self._desk.act(lambda: self._desk.session.change(setup))
 
     async def _breathe(self, value: float) -> None:
         setup = self._desk.board.setup
@@ -69,6 +76,7 @@ class CameraSection:
             new = changed(kind, text, field.name, value)
         except ValueError as error:
             self._desk.say(str(error), wrong=True)
+            self._built.pop(kind)  # what is shown is not what is
             self._fill()
             return
         await self._set(kind, new)

@@ -28,13 +28,13 @@ class StackSection:
             self._start = number("Start index", "start", self._change("start"), min=0, precision=0)
             self._steps = number("Steps m", "steps", self._change("steps"), min=1, max=1000, precision=0)
             self._seed = number("Seed", "seed", self._change("seed"), min=0, precision=0)
-        with ui.row().classes("items-center gap-2"):
+        with ui.row().classes("items-center gap-2 w-full"):
             self._scene = ui.input("Scene or name", on_change=self._filter)
-            self._scene.props("dense outlined clearable debounce=300 data-testid=scene").classes("field wide")
+            self._scene.props("dense outlined clearable debounce=300 data-testid=scene").classes("filter grow")
             self._traits = {
                 trait: ui.select([_ANY, *each.thirds], value=_ANY, label=trait.capitalize(), on_change=self._filter)
                 .props(f"dense outlined data-testid={trait}")
-                .classes("field")
+                .classes("filter")
                 .tooltip(f"Thirds of the set by {each.meaning}")
                 for trait, each in TRAITS.items()
             }

@@ -4,13 +4,18 @@ import logging
 import socket
 import sys
 import webbrowser
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from afsim.cockpit.board import make_board
 from afsim.cockpit.episodefile import load_episode
+from afsim.cockpit.guard import Guard, is_loopback
 from afsim.cockpit.link import query_of, read_query
 from afsim.cockpit.opened import Opened
+from afsim.cockpit.session import FIRST_LINES, Session, advice
 from afsim.cockpit.setup import Setup, draw
 from afsim.errors import AfsimError
 
@@ -77,15 +82,12 @@ def first_setup(config: CockpitConfig, opened: Opened) -> Setup:
         timing=config.timing,
     )
     # What cannot be played is told here, not on the page; and what is compiled or loaded once is so before a visit.
-    from afsim.cockpit.board import make_board
-    from afsim.cockpit.session import FIRST_LINES, advice
-
-    board = make_board(setup, opened, ("you",))
+    make_board(setup, opened)
     advice(make_board(setup, opened, FIRST_LINES, lenient=True))
-    return board.setup
+    return setup
 
 
-def make_app(opened: Opened, setup: Setup, names: frozenset[str]) -> "FastAPI":
+def make_app(opened: Opened, setup: Setup, host: str, names: Sequence[str] = ()) -> "FastAPI":
     """Return the web application: the page at ``/``, guarded against foreign hosts and origins.
 
     Parameters
@@ -94,8 +96,8 @@ def make_app(opened: Opened, setup: Setup, names: frozenset[str]) -> "FastAPI":
         What pages may ask for.
     setup : Setup
         What they begin with.
-    names : frozenset of str
-        Under which they may be asked for (:func:`afsim.cockpit.guard.own_names`).
+    host, names
+        Of :class:`afsim.cockpit.guard.Guard`.
 
     Raises
     ------
@@ -108,9 +110,7 @@ def make_app(opened: Opened, setup: Setup, names: frozenset[str]) -> "FastAPI":
         from starlette.requests import Request
     except ImportError as error:
         raise AfsimError(f"the cockpit needs NiceGUI: pip install 'afsim[cockpit]' ({error})") from error
-    from afsim.cockpit.guard import Guard
     from afsim.cockpit.page import Page
-    from afsim.cockpit.session import Session
 
     # Registered here and not when a module is imported, so that tests and notebooks can start it where they want.
     async def page(request: Request) -> None:
@@ -136,7 +136,7 @@ def make_app(opened: Opened, setup: Setup, names: frozenset[str]) -> "FastAPI":
     page.__annotations__["request"] = Request
     ui.page("/", title="afsim cockpit", response_timeout=_PAGE_SECONDS)(page)
     app = FastAPI(openapi_url=None)
-    app.add_middleware(Guard, names=names)
+    app.add_middleware(Guard, host=host, names=names)
     ui.run_with(app, title="afsim cockpit", show_welcome_message=False, reconnect_timeout=10.0)
     return app
 
@@ -168,13 +168,11 @@ def main(config: CockpitConfig) -> int:
     """Open the sets, and serve the page until it is interrupted."""
     from rich.console import Console
 
-    from afsim.cockpit.guard import is_loopback, own_names
-
     console = Console(stderr=True)
     with console.status("opening the sets, loading the policies ..."):
         opened = Opened(config.stacks, config.policies)
         setup = first_setup(config, opened)
-        app = make_app(opened, setup, own_names(config.host, config.names))
+        app = make_app(opened, setup, config.host, config.names)
     query = ""
     if config.episode is not None:
         found = load_episode(config.episode, opened)
@@ -192,6 +190,6 @@ def main(config: CockpitConfig) -> int:
     server = make_server(app)
     if config.show:
         webbrowser.open(address)
-    with listener:
+    with listener, suppress(KeyboardInterrupt):  # which is how one stops it
         server.run(sockets=[listener])
     return 0 if server.started else 1

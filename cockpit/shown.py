@@ -11,7 +11,11 @@ from afsim.cockpit.views import data_url, picture
 
 
 class Patch:
-    """What a camera sees, as large as its place and perhaps enlarged about its middle."""
+    """What a camera sees, as large as its place and perhaps enlarged about its middle.
+
+    Its first picture is part of the page. Later ones are set by a script: after a change to any element, the
+    library goes through all elements of the page, which takes longer than a frame.
+    """
 
     def __init__(self, desk: Desk, name: str) -> None:
         self._desk = desk
@@ -19,22 +23,29 @@ class Patch:
             self._image = ui.element("img")
         self._image.props["data-testid"] = name
         self._shown: tuple[object, ...] = ()
+        self._zoom = 0
 
     def show(self, line: Line) -> None:
         """Show what the line's camera sees now; nothing is sent that is there already."""
-        session = self._desk.session
-        shown = (line.trace.moments[line.step], session.view, session.zoom, session.grey)
-        if len(self._shown) == len(shown) and all(a is b for a, b in zip(shown, self._shown, strict=True)):
+        session, is_first = self._desk.session, not self._shown
+        shown = (line.trace.moments[line.step], session.view, session.grey)
+        if session.zoom != self._zoom:
+            self._zoom = session.zoom
+            self._image.style(f"transform: scale({session.zoom})")
+        if not is_first and all(a is b for a, b in zip(shown, self._shown, strict=True)):
             return
         self._shown = shown
-        image = line.trace.moments[line.step].image
         index = round(float(line.trace.lanes["command"][line.step]))
+        now = {
+            "src": data_url(picture(line.trace.moments[line.step].image, session.view, session.grey)),
+            "alt": f"{line.name}: {session.view} at index {index}, step {line.step}",
+        }
         with self._image.props.suspend_updates():
-            self._image.props["src"] = data_url(picture(image, session.view, session.grey))
-            self._image.props["alt"] = f"{line.name}: {session.view} at index {index}, step {line.step}"
-            self._image.props["data-step"] = line.step
-        self._image.style(f"transform: scale({session.zoom})")
-        self._image.update()
+            self._image.props.update(now)
+        if is_first:
+            self._image.update()
+        else:
+            self._desk.client.run_javascript(f"showPatch({self._image.id}, {json.dumps(now)})")
 
 
 class Chart:

@@ -25,7 +25,8 @@ main { width: 100%; max-width: 1720px; margin: 0 auto; padding: 2px 8px; font-si
 .patch img { width: 100%; height: 100%; object-fit: contain; image-rendering: pixelated; display: block; }
 .stands { font-size: 13.5px; font-weight: 600; overflow-wrap: anywhere; }
 .advice { min-height: 19px; }
-.goto { width: 84px; } .field { width: 112px; } .wide { width: 150px; } .policy { width: 250px; }
+.goto { width: 84px; } .field { width: 112px; } .wide { width: 150px; } .filter { width: 106px; }
+.policy { width: 250px; }
 .sections { border: 1px solid #ccc; border-radius: 6px; padding: 8px; min-width: 0; }
 .section { height: 372px; overflow-y: auto; padding-top: 8px; display: flex; flex-direction: column; gap: 8px; }
 .section.hidden { display: none; }
@@ -60,9 +61,15 @@ button:focus-visible, .q-btn:focus-visible { outline: 3px solid #E69F00; outline
 
 HEAD: Final = """
 <script>
-// What must not wait for the server: arrow keys move the lens and would scroll the page, too, and G begins typing.
+const showPatch = (id, attributes) => {
+  const image = document.getElementById(`c${id}`);
+  for (const [name, value] of Object.entries(attributes)) image?.setAttribute(name, value);
+};
+// What must not wait for the server: arrow keys move the lens and would scroll the page, too, G begins typing,
+// and Escape ends it.
 window.addEventListener('keydown', (event) => {
   const typing = ['INPUT', 'TEXTAREA', 'SELECT'].includes(document.activeElement?.tagName);
+  if (typing && event.key === 'Escape') document.activeElement.blur();
   if (typing || event.ctrlKey || event.altKey || event.metaKey) return;
   if (event.key.startsWith('Arrow')) event.preventDefault();
   if (event.key.toLowerCase() === 'g') {

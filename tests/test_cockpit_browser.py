@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -132,7 +134,7 @@ def test_focus_by_hand_with_the_keyboard_alone(visitor: Visitor) -> None:
     visitor.sees("hand-status", f"index {FOCUS} · step 2")
     visitor.sees("hand-advice", "likeliest")
     assert "1 undone" in visitor.text("hand-status")
-    visitor.press("Tab", "d")  # out of the field; its digits are no commands
+    visitor.press("Escape", "d")  # out of the field, in which a d is no command
     visitor.sees("hand-result", "exact")
     error = re.search(r"exact ([+−]?[\d.]+)", visitor.text("hand-result"))
     assert error is not None
@@ -256,7 +258,10 @@ def test_every_imperfection_can_be_changed_while_playing(visitor: Visitor) -> No
     visitor.page.fill("[data-testid=lens-hysteresis]", "-1")
     visitor.sees("status", "hysteresis must be")
     visitor.sees("where", "worn_warm,gravity=0.0,ringing=off")
+    visitor.page.wait_for_function("document.querySelector('[data-testid=lens-hysteresis]').value == '3'")
     visitor.keep("5-camera")
+    visitor.click("reset-camera")
+    visitor.sees("where", "lens worn_warm, sensor dark")
 
 
 def choose(visitor: Visitor, name: str, option: str) -> None:
@@ -283,6 +288,7 @@ def test_why_the_map_and_the_filmstrip(visitor: Visitor) -> None:
     visitor.keep("6-map")
     visitor.click("strip")
     visitor.page.wait_for_function("document.querySelector('[data-testid=filmstrip]')?.naturalWidth == 1920")
+    visitor.page.wait_for_timeout(400)  # it fades in
     visitor.keep("7-filmstrip")
     visitor.click("close-strip")
 
@@ -409,6 +415,32 @@ def test_the_benchmark_measures(small_set: Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert run.returncode == 0, run.stderr
     assert len(re.findall(r"│ +[1-9\d][\d.]* (?:s|ms)? *│", run.stdout)) >= 4
+
+
+def test_it_works_in_the_frame_of_a_notebook(browser: "Browser", address: str) -> None:
+    own = address.replace("127.0.0.1", "localhost")
+    notebook = f'<h1>another origin</h1><iframe src="{own}" width="1000" height="700"></iframe>'
+
+    class Notebook(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(notebook.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Notebook) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        page = browser.new_page()
+        page.goto(f"http://localhost:{server.server_port}/")
+        frame = page.frame_locator("iframe")
+        frame.locator("[data-testid=found]").filter(has_text="recordings").wait_for()
+        frame.locator("[data-testid='move+5']").click()
+        frame.locator("[data-testid=hand-status]").filter(has_text="index 35 · step 1").wait_for()
+        page.close()
+        server.shutdown()
 
 
 def test_the_server_lives_on_where_a_page_fails(visitor: Visitor, address: str) -> None:

@@ -117,15 +117,45 @@ def test_a_server_knows_its_own_names(host: str, loopback: bool) -> None:
     assert (socket.gethostname().lower() in names) >= (not loopback)
 
 
+def passes(host: str, served_at: str, *names: str) -> bool:
+    """Tell whether a guard lets a request for a host in."""
+    came: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        came.append(host)
+
+    async def ignore(message: Any) -> None:
+        pass
+
+    guard = Guard(app, served_at, names)
+    asyncio.run(guard({"type": "http", "headers": [(b"host", host.encode())]}, ignore, ignore))  # type: ignore[arg-type]
+    return came == [host]
+
+
+@pytest.mark.parametrize(
+    ("host", "served_at", "comes_in"),
+    [
+        ("localhost:1", "127.0.0.1", True),
+        ("[::1]:1", "127.0.0.1", True),
+        ("192.0.2.7:1", "127.0.0.1", False),
+        ("192.0.2.7:1", "0.0.0.0", True),
+        ("[2001:db8::1]:1", "::", True),
+        ("evil.example", "0.0.0.0", False),
+        ("lab.example", "0.0.0.0", True),
+        ("", "0.0.0.0", False),
+    ],
+)
+def test_numbers_cannot_be_made_to_lead_here_but_names_can(host: str, served_at: str, comes_in: bool) -> None:
+    assert passes(host, served_at, "lab.example") == comes_in
+
+
 def test_only_a_visitor_who_is_gone_is_passed_over() -> None:
-    def guarded(message: str) -> Guard:
+    async def call(message: str) -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             raise RuntimeError(message)
 
-        return Guard(app, own_names("127.0.0.1"))
-
-    async def call(message: str) -> None:
-        await guarded(message)({"type": "http", "headers": [(b"host", b"localhost")]}, None, None)  # type: ignore[arg-type]
+        scope = {"type": "http", "headers": [(b"host", b"localhost")]}
+        await Guard(app, "127.0.0.1")(scope, None, None)  # type: ignore[arg-type]
 
     asyncio.run(call("No response returned."))
     with pytest.raises(RuntimeError, match="something else"):
@@ -179,18 +209,25 @@ def test_without_the_library_it_says_what_to_install(stacks: StackSet, monkeypat
 
     monkeypatch.setitem(sys.modules, "nicegui", None)
     with pytest.raises(AfsimError, match=r"pip install 'afsim\[cockpit\]'"):
-        make_app(Opened([stacks]), Setup("in memory"), own_names("127.0.0.1"))
+        make_app(Opened([stacks]), Setup("in memory"), "127.0.0.1")
 
 
 NOTEBOOK = """
 import json, urllib.request
 from afsim.cockpit.notebook import show
+from afsim.errors import AfsimError
 from afsim.stackset import StackSet
 from tests.conftest import make_stack
 
 frame = show([StackSet.from_stacks([make_stack(6.6)])], height=700)
 page = urllib.request.urlopen(frame.address).read().decode()
-print(json.dumps([frame.address, frame._repr_html_(), "afsim cockpit" in page]))
+again = []
+for options in ({}, {"host": "example.org"}):
+    try:
+        show(**options)
+    except AfsimError as error:
+        again.append(str(error))
+print(json.dumps([frame.address, frame._repr_html_(), "afsim cockpit" in page, again]))
 frame.stop()
 """
 
@@ -201,6 +238,10 @@ def test_a_notebook_shows_it_in_a_frame() -> None:
         [sys.executable, "-c", NOTEBOOK], capture_output=True, text=True, cwd=root, stdin=subprocess.DEVNULL
     )
     assert run.returncode == 0, run.stderr
-    address, frame, is_page = json.loads(run.stdout.splitlines()[-1])
+    address, frame, is_page, again = json.loads(run.stdout.splitlines()[-1])
     assert frame == f'<iframe src="{address}" width="100%" height="700" style="border: 0"></iframe>'
     assert is_page
+    assert again == [
+        f"this process serves a cockpit already, at {address}: show that frame again",
+        "unknown host 'example.org'; expected one of: 127.0.0.1, localhost",
+    ]
