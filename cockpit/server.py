@@ -133,7 +133,6 @@ def make_app(opened: Opened, setup: Setup, host: str, names: Sequence[str] = ())
                 ui.label("The page could not be built: the log of the server tells why.").props("role=alert")
                 ui.link("Begin anew", "/")
 
-    page.__annotations__["request"] = Request
     ui.page("/", title="afsim cockpit", response_timeout=_PAGE_SECONDS)(page)
     app = FastAPI(openapi_url=None)
     app.add_middleware(Guard, host=host, names=names)
@@ -169,8 +168,9 @@ def main(config: CockpitConfig) -> int:
     from rich.console import Console
 
     console = Console(stderr=True)
-    with console.status("opening the sets, loading the policies ..."):
-        opened = Opened(config.stacks, config.policies)
+    opened = Opened(config.stacks, config.policies)
+    opened.stacks(opened.sets[0])  # with a bar of its own, where the demo set has to be rendered
+    with console.status("loading the policies ..."):
         setup = first_setup(config, opened)
         app = make_app(opened, setup, config.host, config.names)
     query = ""
