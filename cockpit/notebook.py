@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _HOST: Final = "127.0.0.1"
 _NAMES: Final = ("localhost", "127.0.0.1")
 _START_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 10.0
 
 # The one of this process: NiceGUI has one application a process.
 _SHOWN: "list[Frame]" = []
@@ -32,16 +33,17 @@ class Frame:
         Of the page, also for a browser.
     """
 
-    def __init__(self, address: str, height: int, server: "uvicorn.Server") -> None:
-        self.address, self._height, self._server = address, height, server
+    def __init__(self, address: str, height: int, server: "uvicorn.Server", thread: threading.Thread) -> None:
+        self.address, self._height, self._server, self._thread = address, height, server, thread
 
     def _repr_html_(self) -> str:
         source = html.escape(self.address, quote=True)
         return f'<iframe src="{source}" width="100%" height="{self._height}" style="border: 0"></iframe>'
 
     def stop(self) -> None:
-        """Stop serving."""
+        """Stop serving, and wait until it has stopped."""
         self._server.should_exit = True
+        self._thread.join(_STOP_SECONDS)
 
 
 def show(
@@ -81,11 +83,12 @@ def show(
     app = make_app(opened, first_setup(config or CockpitConfig(), opened), _HOST)
     listener, server = listen(_HOST, 0), make_server(app)
     port = listener.getsockname()[1]
-    threading.Thread(target=server.run, args=([listener],), name="afsim cockpit", daemon=True).start()
+    thread = threading.Thread(target=server.run, args=([listener],), name="afsim cockpit", daemon=True)
+    thread.start()
     deadline = time.monotonic() + _START_SECONDS
     while not server.started:
         if time.monotonic() > deadline:
             raise AfsimError(f"the cockpit did not start on {_HOST}:{port} within {_START_SECONDS:.0f} s")
         time.sleep(0.02)
-    _SHOWN.append(Frame(f"http://{host}:{port}/", height, server))
+    _SHOWN.append(Frame(f"http://{host}:{port}/", height, server, thread))
     return _SHOWN[0]

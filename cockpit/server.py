@@ -3,6 +3,7 @@
 import logging
 import socket
 import sys
+import warnings
 import webbrowser
 from collections.abc import Sequence
 from contextlib import suppress
@@ -134,6 +135,8 @@ def make_app(opened: Opened, setup: Setup, host: str, names: Sequence[str] = ())
                 ui.link("Begin anew", "/")
 
     ui.page("/", title="afsim cockpit", response_timeout=_PAGE_SECONDS)(page)
+    # The library looks for its server among all objects there are, some of which warn of being looked at.
+    warnings.filterwarnings("ignore", message=".*torch.distributed.reduce_op", category=FutureWarning)
     app = FastAPI(openapi_url=None)
     app.add_middleware(Guard, host=host, names=names)
     ui.run_with(app, title="afsim cockpit", show_welcome_message=False, reconnect_timeout=10.0)
