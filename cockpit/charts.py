@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from afsim.basins import Fate
 from afsim.cockpit.board import Board
-from afsim.cockpit.explaining import StartMap
 from afsim.cockpit.line import Line
+from afsim.cockpit.startmap import StartMap
 from afsim.experiments.start_map_report import FATES, line_colour
 from afsim.filmpanels import QUIET, REFERENCE, TRUTH, contrast_unit
 from afsim.plots import COLOURS

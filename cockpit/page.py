@@ -9,8 +9,8 @@ from nicegui import events, ui
 from afsim.cockpit.board import Board
 from afsim.cockpit.controls import button
 from afsim.cockpit.desk import SPEEDS, Desk
-from afsim.cockpit.hand import HandPanel
-from afsim.cockpit.lines import LinePanels
+from afsim.cockpit.handpanel import HandPanel
+from afsim.cockpit.linepanels import LinePanels
 from afsim.cockpit.section_camera import CameraSection
 from afsim.cockpit.section_explain import ExplainSection
 from afsim.cockpit.section_keep import KeepSection
@@ -206,7 +206,7 @@ class Page:
 
     async def _key(self, event: events.KeyEventArguments) -> None:
         held = event.modifiers.ctrl or event.modifiers.alt or event.modifiers.meta
-        if not event.action.keydown or held:
+        if not event.action.keydown or held or self._keys.value:
             return
         arrows = {"ArrowRight": 1, "ArrowLeft": -1, "ArrowUp": 5, "ArrowDown": -5}
         name = event.key.name

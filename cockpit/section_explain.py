@@ -9,9 +9,9 @@ from nicegui import events, ui
 from afsim.cockpit import charts, words
 from afsim.cockpit.controls import button
 from afsim.cockpit.desk import Desk
-from afsim.cockpit.explaining import StartMap, map_words, start_map
 from afsim.cockpit.exporting import export
 from afsim.cockpit.setup import Setup
+from afsim.cockpit.startmap import StartMap, map_words, start_map
 
 _HEIGHT: Final = 330  # of the map, in pixels
 

@@ -125,8 +125,9 @@ class Session:
         self._keep()
 
     def _keep(self) -> None:
-        """Write down the scores once the truth is shown."""
+        """Write down the scores once the truth is shown; who looks at it before the end, knows it."""
         if self.board.revealed:
+            self._known = self._known or not self.board.yours.over
             self._scores[self._episode] = scores_of(self.board, known=self._known)
             self._told.add((self.board.setup.stacks, self.board.setup.stack))
 

@@ -8,12 +8,12 @@ import pytest
 
 from afsim.cockpit.board import Board
 from afsim.cockpit.catalogue import TRAITS, make_catalogue, uphill_share
-from afsim.cockpit.explaining import map_words, start_map
 from afsim.cockpit.link import State
 from afsim.cockpit.opened import Opened
 from afsim.cockpit.scoring import score_row, standings
 from afsim.cockpit.session import Session, advice
 from afsim.cockpit.setup import Setup
+from afsim.cockpit.startmap import map_words, start_map
 from afsim.errors import AfsimError
 from afsim.policies import POLICIES, files_of
 from afsim.policies.text import file_options
@@ -111,7 +111,9 @@ def test_a_policy_added_after_the_end_is_scored_too(session: Session) -> None:
 
 def test_giving_up_and_known_truths_do_not_count(session: Session) -> None:
     session.apply(session.board.shown())
-    assert (session.scores[0].note, session.scores[0].counts) == ("not ended", False)
+    assert (session.scores[0].note, session.scores[0].counts) == ("not ended, the truth was known", False)
+    go(session, 7, None)
+    assert (session.scores[0].note, session.scores[0].counts) == ("the truth was known", False)
     session.begin(replace(SETUP, start=9))  # the same recording
     go(session, 7, None)
     assert (session.scores[0].note, session.scores[0].counts) == ("the truth was known", False)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from afsim.cockpit import charts, words
-from afsim.cockpit.explaining import start_map
 from afsim.cockpit.presets import KINDS, as_text, changed, fields_of, preset_of
+from afsim.cockpit.startmap import start_map
 from afsim.cockpit.views import VIEWS, data_url, grey_range, picture, views_of
 from afsim.errors import AfsimError
 from afsim.lens import LENSES, Lens, make_lens

@@ -12,8 +12,8 @@ from afsim.cockpit.board import Board
 from afsim.cockpit.controls import button
 from afsim.cockpit.desk import Desk
 from afsim.cockpit.line import Line
+from afsim.cockpit.patchview import Chart, Patch
 from afsim.cockpit.session import advice
-from afsim.cockpit.shown import Chart, Patch
 from afsim.cockpit.views import disparity_of
 from afsim.patch_disparity import PatchDisparity
 from afsim.stack import Image

@@ -11,7 +11,7 @@ from afsim.cockpit.board import Board
 from afsim.cockpit.controls import button
 from afsim.cockpit.desk import Desk
 from afsim.cockpit.line import Line
-from afsim.cockpit.shown import Chart, Patch
+from afsim.cockpit.patchview import Chart, Patch
 
 FloatArray = npt.NDArray[np.float64]
 
