@@ -52,6 +52,8 @@ def load_episode(path: Path, opened: Opened, content: bytes | None = None) -> Lo
     AfsimError
         For lines that cannot be played.
     """
+    if content is not None and len(content) > MOST_BYTES:
+        raise StoreError(f"{path}: expected at most {MOST_BYTES:,} bytes of a saved episode, got {len(content):,}")
     with FORMAT.reading(path, content) as record:
         made, recording = str(record["afsim"]), record["recording"]
         lines = [str(text) for text in record["lines"]]

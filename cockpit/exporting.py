@@ -1,5 +1,6 @@
 """What a page hands out as files: the saved episode, the filmstrip, films, and the steps as a table."""
 
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -65,7 +66,8 @@ def export(board: Board, state: State, kind: str) -> tuple[str, bytes]:
     """
     if kind not in KINDS:
         raise unknown("kind of file", kind, KINDS)
-    name = f"{board.stack_name}-from-{board.setup.start}.{kind}"
+    recording = re.sub(r"[^\w.-]+", "-", board.stack_name)
+    name = f"{recording}-from-{board.setup.start}.{kind}"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"episode.{kind}"
         KINDS[kind](board, state, path)

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, get_args, get_origin
 
@@ -24,7 +24,7 @@ class Kind:
     """
 
     presets: Mapping[str, Any]
-    make: Any
+    make: Callable[[str], Any]
 
 
 KINDS: Final = {

@@ -18,6 +18,8 @@ _FILES: Final = (
     ("mp4", "MP4", "A film, a frame a step"),
     ("csv", "CSV", "Every step of every line, as numbers"),
 )
+# Browsers have a clipboard only for pages of this machine, or encrypted ones.
+_COPY: Final = "navigator.clipboard?.writeText(location.href).then(() => true, () => false) ?? false"
 
 
 class KeepSection:
@@ -63,9 +65,14 @@ class KeepSection:
             f"that file is no saved episode: expected a .json of at most {MOST_BYTES:,} bytes", wrong=True
         )
 
-    def _copy(self) -> None:
-        ui.run_javascript("navigator.clipboard.writeText(location.href)")
-        self._desk.say("link copied")
+    async def _copy(self) -> None:
+        try:
+            copied = await ui.run_javascript(_COPY, timeout=3.0)
+        except TimeoutError:
+            copied = False
+        self._desk.say(
+            "link copied" if copied else "this browser copies nothing from here: take the page's address"
+        )
 
     def refresh(self) -> None:
         """Show the link of the page as it stands."""

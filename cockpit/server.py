@@ -19,6 +19,7 @@ from afsim.cockpit.opened import Opened
 from afsim.cockpit.session import FIRST_LINES, Session, advice
 from afsim.cockpit.setup import Setup, draw
 from afsim.errors import AfsimError
+from afsim.game import find_stack
 
 if TYPE_CHECKING:
     import uvicorn
@@ -38,8 +39,8 @@ class CockpitConfig:
     """Policies that pages may play besides those of the registry; only these may name files."""
     episode: Path | None = None
     """A saved episode to open."""
-    stack: int | None = None
-    """Number of the stack to begin with; drawn by the seed by default."""
+    stack: int | str | None = None
+    """Number or name of the stack to begin with; drawn by the seed by default."""
     start: int | None = None
     """Index to begin at; drawn by the seed by default."""
     steps: int = 10
@@ -52,6 +53,8 @@ class CockpitConfig:
     """Sensor preset; --sensor dim --sensor.fresh off, and so on."""
     timing: str = "frames"
     """When exposures may end: frames or free; --timing.inference_ms 32.5, and so on."""
+    breathing: float = 1.0
+    """Gain on the recorded focal breathing: 1 as recorded, 0 registered."""
     host: str = "127.0.0.1"
     """Address to listen on: this machine alone by default."""
     port: int = 8765
@@ -71,16 +74,19 @@ def first_setup(config: CockpitConfig, opened: Opened) -> Setup:
         For a set, stack, start or preset that does not exist.
     """
     name = opened.sets[0]
-    drawn_stack, drawn_start = draw(opened.stacks(name), config.seed)
+    stacks = opened.stacks(name)
+    drawn_stack, drawn_start = draw(stacks, config.seed)
+    wanted = find_stack(stacks, config.stack)
     setup = Setup(
         stacks=name,
-        stack=drawn_stack if config.stack is None else config.stack,
+        stack=drawn_stack if wanted is None else wanted,
         start=drawn_start if config.start is None else config.start,
         steps=config.steps,
         seed=config.seed,
         lens=config.lens,
         sensor=config.sensor,
         timing=config.timing,
+        breathing=config.breathing,
     )
     # What cannot be played is told here, not on the page; and what is compiled or loaded once is so before a visit.
     make_board(setup, opened)

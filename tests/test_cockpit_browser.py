@@ -305,6 +305,10 @@ def test_save_and_load(visitor: Visitor, address: str, tmp_path: Path) -> None:
     saved = tmp_path / "episode.json"
     download.value.save_as(saved)
     assert json.loads(saved.read_text())["lines"][:2] == ["you 31", "hill_climb *1"]
+    visitor.click("copy")
+    visitor.page.wait_for_function(
+        "/link copied|copies nothing/.test(document.querySelector('[data-testid=status]').textContent)"
+    )
     with visitor.page.expect_download() as download:
         visitor.click("save-csv")
     assert download.value.suggested_filename == "demo-000001-from-30.csv"

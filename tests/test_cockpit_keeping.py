@@ -153,6 +153,11 @@ def test_what_is_no_file_of_ours_is_refused(stacks: StackSet, content: bytes) ->
         load_episode(Path("sent"), opened(stacks), content)
 
 
+def test_a_file_that_is_too_large_is_refused(stacks: StackSet) -> None:
+    with pytest.raises(StoreError, match=r"sent: expected at most 1,000,000 bytes .*, got 1,000,001"):
+        load_episode(Path("sent"), opened(stacks), b" " * 1_000_001)
+
+
 def test_a_file_that_is_missing_is_named(stacks: StackSet, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no such file; 'afsim cockpit' makes a saved episode"):
         load_episode(tmp_path / "nowhere.json", opened(stacks))
@@ -169,6 +174,12 @@ def test_the_steps_go_out_as_a_table(stacks: StackSet) -> None:
     assert not {"position", "error", "exact_error"} & set(rows[0])
     told = list(csv.DictReader(io.StringIO(export(shown.shown(), state_of(shown), "csv")[1].decode())))
     assert float(told[0]["exact_error"]) == pytest.approx(2 - 6.6, abs=1e-3)
+
+
+def test_a_file_is_named_without_folders() -> None:
+    stack = make_stack(4.0, name="../desk/left & right")
+    shown = board(StackSet.from_stacks([stack]), stack=0)
+    assert export(shown, state_of(shown), "json")[0] == "..-desk-left-right-from-2.json"
 
 
 def test_pictures_show_the_truth_and_wait_for_it(stacks: StackSet) -> None:

@@ -167,6 +167,8 @@ def test_pages_begin_with_what_the_command_says(stacks: StackSet) -> None:
     opened = Opened([stacks])
     config = CockpitConfig(stack=3, start=2, steps=4, seed=7, lens="worn_warm", sensor="dim", timing="free")
     assert first_setup(config, opened) == Setup("in memory", 3, 2, 4, 7, "worn_warm", "dim", "free")
+    named = CockpitConfig(stack=stacks.names[3], start=2, breathing=0.0)
+    assert first_setup(named, opened) == Setup("in memory", 3, 2, breathing=0.0)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +177,8 @@ def test_pages_begin_with_what_the_command_says(stacks: StackSet) -> None:
         ("--stacks nowhere", "nowhere"),
         ("--policies magic", "unknown policy 'magic'"),
         ("--stack 99", "stack must be integers in 0 ... 1, got 99"),
+        ("--stack magic", "unknown stack 'magic'"),
+        ("--breathing -1", "breathing must be"),
         ("--start 12", "start must be integers in 0 ... 11, got 12"),
         ("--steps 0", "steps must be at least 1 and at most 1000, got 0"),
         ("--lens magic", "unknown lens preset 'magic'"),
