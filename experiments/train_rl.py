@@ -25,6 +25,7 @@ from afsim.lens import make_lens
 from afsim.options import command_line
 from afsim.progress import progress
 from afsim.recollection import recall_of
+from afsim.rewards import make_reward
 from afsim.sensor import make_sensor
 from afsim.staging import staged_files
 from afsim.tables import write_table
@@ -273,6 +274,7 @@ def check(config: TrainRlConfig) -> None:
     if config.out.suffix != ".zip":
         raise AfsimError(f"out must end in .zip, got {config.out}")
     algorithm_class(config.algo)
+    make_reward(config.reward)
     changes_of(config.hyper)
 
 
